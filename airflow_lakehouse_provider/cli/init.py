@@ -1,0 +1,31 @@
+"""`lakehouse init DIR`: write the starter into a directory, never over anything."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from airflow_lakehouse_provider import starter
+
+# What tools leave behind in a used checkout, and what has nothing to do with a user's lakehouse.
+LEFT_BEHIND = shutil.ignore_patterns(
+    "__pycache__", "*.pyc", "target", "logs", "dbt_packages", ".user.yml", ".terraform*"
+)
+
+
+@click.command("init")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+def command(directory: Path) -> None:
+    """Write a starter into DIRECTORY: example_dags/ with lakehouse.yaml, glue_scripts/, dbt_models/, infra/."""
+    parts = [part for part in starter.PARTS if starter.exists(part)]
+    taken = [part for part in parts if (directory / part).exists()]
+    if taken:
+        raise click.ClickException(
+            f"{directory / taken[0]} is there already, and nothing is overwritten: choose another directory"
+        )
+    for part in parts:
+        shutil.copytree(starter.path(part), directory / part, ignore=LEFT_BEHIND)
+        click.echo(f"wrote {directory / part}/")
+    click.echo(f"Next: name your buckets and job in {directory / 'example_dags' / 'lakehouse.yaml'}.")

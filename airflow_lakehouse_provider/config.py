@@ -1,0 +1,327 @@
+"""Lakehouse: what lakehouse.yaml names, read and validated once, for the DAG, the command line and the local AWS."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from airflow_lakehouse_provider.month import Month
+
+SERVICES = ("yellow", "green")
+DBT_PLACES = ("worker",)
+WORKER_TYPES = ("G.1X", "G.2X", "G.4X", "G.8X", "G.12X", "G.16X", "R.1X", "R.2X", "R.4X", "R.8X")
+GLUE_VERSIONS = ("5.0", "5.1")
+_KEY_FIELDS = {"service", "year", "month"}
+_REQUIRED = object()
+T = TypeVar("T")
+
+
+class LakehouseConfigError(ValueError):
+    """lakehouse.yaml cannot be used; the message names the file, the key, its value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Zones:
+    """The five zones, each ``s3://bucket`` or ``s3://bucket/prefix`` without a slash at the end."""
+
+    raw: str
+    cleaned: str
+    curated: str
+    results: str
+    artifacts: str
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Databases of the Glue Data Catalog: the crawler's and dbt's."""
+
+    cleaned: str
+    marts: str
+
+
+@dataclass(frozen=True)
+class Glue:
+    """The Glue job that cleans a month and the crawler that catalogues it."""
+
+    job: str
+    crawler: str
+    role: str
+    version: str
+    worker_type: str
+    workers: int
+    timeout_minutes: int
+    max_concurrent_runs: int
+
+
+@dataclass(frozen=True)
+class Athena:
+    """The work group that dbt's queries run in."""
+
+    work_group: str
+
+
+@dataclass(frozen=True)
+class Dbt:
+    """dbt's project and where it runs. A relative ``project`` in the file is made absolute from the file's folder."""
+
+    project: str
+    target: str
+    runs_in: str
+    executable: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When the DAG runs: each run loads the month before its date."""
+
+    cron: str
+    timezone: str
+    start: Month
+    catchup: bool
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """A validated lakehouse.yaml.
+
+    :raises LakehouseConfigError: from :meth:`load` and :meth:`from_mapping`, naming key, value and what is allowed
+    """
+
+    region: str
+    services: tuple[str, ...]
+    zones: Zones
+    raw_key_template: str
+    databases: Databases
+    glue: Glue
+    athena: Athena
+    dbt: Dbt
+    schedule: Schedule
+    poll_seconds: float
+
+    @classmethod
+    def load(cls, path: str | Path) -> Lakehouse:
+        """Read a lakehouse.yaml."""
+        import yaml
+
+        path = Path(path)
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise LakehouseConfigError(f"{path} cannot be read: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise LakehouseConfigError(f"{path} is not valid YAML: {error}") from error
+        return cls.from_mapping(content, where=str(path), folder=path.resolve().parent)
+
+    @classmethod
+    def from_mapping(cls, content: Any, *, where: str = "lakehouse.yaml", folder: Path | None = None) -> Lakehouse:
+        """Validate what a lakehouse.yaml holds; ``folder`` is where a relative dbt project starts from."""
+        top = _Section(content, where, "")
+        zones, databases, glue, athena, dbt, schedule = (
+            top.section(name) for name in ("zones", "databases", "glue", "athena", "dbt", "schedule")
+        )
+        lakehouse = cls(
+            region=top.take("region", _matching(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as us-east-1")),
+            services=top.take("services", _services),
+            zones=Zones(**{name: zones.take(name, _s3_uri) for name in Zones.__annotations__}),
+            raw_key_template=top.take("raw_key", _raw_key),
+            databases=Databases(**{name: databases.take(name, _database) for name in Databases.__annotations__}),
+            glue=Glue(
+                job=glue.take("job", _NAME),
+                crawler=glue.take("crawler", _NAME),
+                role=glue.take("role", _matching(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of an IAM role")),
+                version=glue.take("version", _one_of(GLUE_VERSIONS), "5.1"),
+                worker_type=glue.take("worker_type", _one_of(WORKER_TYPES), "G.1X"),
+                workers=glue.take("workers", _whole(2, 299), 2),
+                timeout_minutes=glue.take("timeout_minutes", _whole(1, 7 * 24 * 60), 60),
+                max_concurrent_runs=glue.take("max_concurrent_runs", _whole(1, 1000), 1),
+            ),
+            athena=Athena(work_group=athena.take("work_group", _matching(r"[a-zA-Z0-9._-]{1,128}", "a work group"))),
+            dbt=Dbt(
+                project=_project(dbt.take("project", _text), folder),
+                target=dbt.take("target", _text),
+                runs_in=dbt.take("runs_in", _one_of(DBT_PLACES), "worker"),
+                executable=dbt.take("executable", _text, "dbt"),
+                threads=dbt.take("threads", _whole(1, 64), 4),
+            ),
+            schedule=Schedule(
+                cron=schedule.take("cron", _matching(r"\S+( +\S+){4}", "five cron fields such as 0 6 5 * *")),
+                timezone=schedule.take("timezone", _timezone, "UTC"),
+                start=schedule.take("start", _month),
+                catchup=schedule.take("catchup", _flag, False),
+            ),
+            poll_seconds=top.take("poll_seconds", _seconds, 30.0),
+        )
+        for section in (top, zones, databases, glue, athena, dbt, schedule):
+            section.nothing_left()
+        if lakehouse.databases.cleaned == lakehouse.databases.marts:
+            raise LakehouseConfigError(
+                f"{where}: databases.marts is {lakehouse.databases.marts!r}, the same as databases.cleaned; "
+                "the crawler and dbt need a database each"
+            )
+        return lakehouse
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """Every bucket that a zone lies in, once each, in the zones' order."""
+        return tuple(dict.fromkeys(_bucket(getattr(self.zones, name)) for name in Zones.__annotations__))
+
+    def raw_key(self, service: str, month: Month) -> str:
+        """The key of a month's raw file in the raw zone's bucket."""
+        prefix = self.zones.raw.removeprefix("s3://").partition("/")[2]
+        key = self.raw_key_template.format(service=service, year=month.year_text, month=month.month_text)
+        return f"{prefix}/{key}" if prefix else key
+
+    def raw_uri(self, service: str, month: Month) -> str:
+        """Where a month's raw file lies: ``s3://bucket/key``."""
+        return f"s3://{_bucket(self.zones.raw)}/{self.raw_key(service, month)}"
+
+
+class _Section:
+    """One mapping of the file, which gives its keys up and complains about those that nobody asked for."""
+
+    def __init__(self, content: Any, where: str, path: str) -> None:
+        if not isinstance(content, Mapping):
+            raise LakehouseConfigError(f"{where}: {path or 'the file'} must hold keys and values, not {content!r}")
+        self._content, self._where, self._path = content, where, path
+        self._asked: list[str] = []
+
+    def section(self, key: str) -> _Section:
+        self._asked.append(key)
+        if key not in self._content:
+            raise LakehouseConfigError(f"{self._where}: {self._name(key)} is missing{self._near(key)}")
+        return _Section(self._content[key], self._where, self._name(key))
+
+    def take(self, key: str, check: Callable[[Any], T], default: Any = _REQUIRED) -> T:
+        self._asked.append(key)
+        value = self._content.get(key, default)
+        if value is _REQUIRED:
+            raise LakehouseConfigError(f"{self._where}: {self._name(key)} is missing{self._near(key)}")
+        try:
+            return check(value)
+        except ValueError as error:
+            raise LakehouseConfigError(f"{self._where}: {self._name(key)} is {value!r}; it must be {error}") from None
+
+    def nothing_left(self) -> None:
+        for key in self._content:
+            if key not in self._asked:
+                allowed = ", ".join(self._asked)
+                raise LakehouseConfigError(f"{self._where}: unknown key {self._name(key)}; allowed here: {allowed}")
+
+    def _name(self, key: Any) -> str:
+        return f"{self._path}.{key}" if self._path else str(key)
+
+    def _near(self, key: str) -> str:
+        import difflib
+
+        near = difflib.get_close_matches(key, [str(k) for k in self._content if k not in self._asked], 1)
+        return f" (there is {near[0]!r}: a typo?)" if near else ""
+
+
+def _matching(pattern: str, meaning: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError(meaning)
+        return value
+
+    return check
+
+
+_NAME = _matching(r"[\w][\w .@/+=-]{0,254}", "a name of 1 to 255 letters, digits, '-', '_' and '.'")
+
+
+def _one_of(allowed: tuple[str, ...]) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return str(value)
+
+    return check
+
+
+def _whole(first: int, last: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not first <= value <= last:
+            raise ValueError(f"a whole number from {first} to {last}")
+        return value
+
+    return check
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("text that is not empty")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.2 <= value <= 3600:
+        raise ValueError("a number of seconds from 0.2 to 3600")
+    return float(value)
+
+
+def _services(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or len(set(map(str, value))) != len(value):
+        raise ValueError(f"a list of services, each once, of {', '.join(SERVICES)}")
+    return tuple(_one_of(SERVICES)(service) for service in value)
+
+
+def _s3_uri(value: Any) -> str:
+    # The bucket rules of AWS's page "General purpose bucket naming rules", without the reserved affixes.
+    if not isinstance(value, str) or not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/\s]+)*/?", value):
+        raise ValueError("s3://bucket or s3://bucket/prefix (a bucket's name is 3 to 63 of a-z, 0-9, '-' and '.')")
+    return value.rstrip("/")
+
+
+def _database(value: Any) -> str:
+    return _matching(r"[a-z][a-z0-9_]{0,127}", "a database name of a-z, 0-9 and '_', beginning with a letter")(value)
+
+
+def _raw_key(value: Any) -> str:
+    meaning = "a key holding {service}, {year} and {month}, such as {service}/{year}/{service}_{year}-{month}.parquet"
+    if not isinstance(value, str) or value.startswith("/"):
+        raise ValueError(meaning)
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(value) if field is not None}
+    except ValueError:
+        raise ValueError(meaning) from None
+    if fields != _KEY_FIELDS:
+        raise ValueError(meaning)
+    return value
+
+
+def _timezone(value: Any) -> str:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(_text(value))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise ValueError("a time zone such as UTC or America/New_York") from None
+    return str(value)
+
+
+def _month(value: Any) -> Month:
+    try:
+        return Month.parse(value)
+    except ValueError:
+        raise ValueError("a month written YYYY-MM, such as 2024-01") from None
+
+
+def _project(project: str, folder: Path | None) -> str:
+    if folder is None or project.startswith("s3://") or Path(project).is_absolute():
+        return project
+    return str((folder / project).resolve())
+
+
+def _bucket(uri: str) -> str:
+    return uri.removeprefix("s3://").partition("/")[0]
