@@ -12,6 +12,7 @@ COMPAT_TESTS := tests/unit --ignore=tests/unit/local_aws --ignore=tests/unit/glu
 export UV_PYTHON_DOWNLOADS := never
 .PHONY: demo test test-unit test-compat lint types format clean install
 .DELETE_ON_ERROR:
+.PRECIOUS: .venv-compat/%/.installed
 
 install: .venv/.installed .venv-dbt/.installed
 

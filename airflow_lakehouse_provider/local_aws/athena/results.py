@@ -1,0 +1,72 @@
+"""What a query answered: written where the client said, kept for GetQueryResults, paged as Athena pages it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from airflow_lakehouse_provider.local_aws.athena.outcome import Outcome, column_info
+from airflow_lakehouse_provider.local_aws.s3 import ObjectStore
+from airflow_lakehouse_provider.local_aws.wire import AwsError
+
+PAGE = 1000
+Row = list[str | None]
+
+
+class Results:
+    """Rows of finished executions, one JSON document a line, under the state directory."""
+
+    def __init__(self, folder: Path, store: ObjectStore) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._store = store
+
+    def write(self, execution_id: str, outcome: Outcome, location: str) -> None:
+        """Keep the rows, and put the CSV (text for utilities) and its metadata at the output location."""
+        scratch = self._store.scratch_file()
+        kept = self._folder / f"{execution_id}.jsonl"
+        try:
+            with scratch.open("w", encoding="utf-8", newline="") as public, kept.open("w", encoding="utf-8") as own:
+                own.write(json.dumps([column_info(column) for column in outcome.columns]) + "\n")
+                if outcome.has_header:
+                    names: Row = [column.name for column in outcome.columns]
+                    public.write(_csv([names]))
+                    own.write(json.dumps(names) + "\n")
+                for batch in outcome.rows:
+                    public.write(_csv(batch) if location.endswith(".csv") else _lines(batch))
+                    own.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
+            self._store.write(location, scratch)
+            with kept.open(encoding="utf-8") as own:
+                self._store.write(f"{location}.metadata", own.readline().encode())
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def page(self, execution_id: str, token: str | None, limit: int) -> tuple[list[dict[str, Any]], list[Row], str | None]:
+        """Columns, rows from the token on, and the next page's token.
+
+        :raises AwsError: InvalidRequestException for a token that no answer held
+        """
+        if token is not None and not (token.isascii() and token.isdigit()):
+            raise AwsError("InvalidRequestException", "NextToken is not valid")
+        start = int(token or 0)
+        with (self._folder / f"{execution_id}.jsonl").open(encoding="utf-8") as kept:
+            columns = json.loads(kept.readline())
+            lines = list(islice(kept, start, start + limit + 1))
+        rows = [json.loads(line) for line in lines[:limit]]
+        return columns, rows, str(start + limit) if len(lines) > limit else None
+
+
+def _csv(rows: Iterable[Row]) -> str:
+    """Athena quotes every value, and writes NULL as nothing at all."""
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
+
+
+def _quoted(value: str | None) -> str:
+    return "" if value is None else '"' + value.replace('"', '""') + '"'
+
+
+def _lines(rows: Iterable[Row]) -> str:
+    return "".join("\t".join(value or "" for value in row) + "\n" for row in rows)

@@ -1,0 +1,201 @@
+"""The local AWS: one HTTP server on loopback with our Glue and Athena in front of moto's everything else."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from airflow_lakehouse_provider.local_aws import s3, state
+from airflow_lakehouse_provider.local_aws.athena.api import Athena
+from airflow_lakehouse_provider.local_aws.catalog import Catalog
+from airflow_lakehouse_provider.local_aws.front import Front
+from airflow_lakehouse_provider.local_aws.glue.catalog_api import CatalogApi
+from airflow_lakehouse_provider.local_aws.glue.crawlers import Crawlers
+from airflow_lakehouse_provider.local_aws.glue.jobs import Jobs
+from airflow_lakehouse_provider.local_aws.glue.tags import Tags
+from airflow_lakehouse_provider.local_aws.lock import RootLock
+from airflow_lakehouse_provider.local_aws.moto_s3 import Installation
+from airflow_lakehouse_provider.local_aws.wire import Caller, JsonService
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+
+
+class PortInUse(OSError):
+    """The port is taken; the message says which and what to do."""
+
+
+class LocalAws:
+    """The lakehouse's AWS on 127.0.0.1, with its state under ``root``; a context manager.
+
+    moto's models are global, so only one can run in a process at a time.
+
+    :param root: a directory of its own: buckets are directories of it, objects plain files; made when missing
+    :param port: 0 takes a free one
+    :param region: the one region served
+    :param account_id: whose account it is
+    """
+
+    _running = threading.Lock()
+
+    def __init__(
+        self, root: Path | str, *, port: int = 0, region: str = "us-east-1", account_id: str = "123456789012"
+    ) -> None:
+        if not re.fullmatch(r"\d{12}", account_id):
+            raise ValueError(f"account_id must be twelve digits, not {account_id!r}")
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port must be from 0 (a free one) to 65535, not {port}")
+        self.root = Path(root).resolve()
+        self.region = region
+        self.account_id = account_id
+        self.store: s3.ObjectStore
+        self.catalog: Catalog
+        self._wanted_port = port
+        self._ending: list[Callable[[], Any]] = []  # what to undo, last first
+        self._port = 0
+
+    @property
+    def endpoint(self) -> str:
+        """``http://127.0.0.1:PORT``, once started."""
+        if not self._port:
+            raise RuntimeError("the local AWS is not started")
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that send any AWS tool here."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+        }
+
+    def start(self) -> LocalAws:
+        """Serve in the background.
+
+        :raises PortInUse: when another program listens on the port
+        :raises RootInUse: when another local AWS uses the root
+        :raises StateError: when what an earlier run kept under the root cannot be read
+        """
+        if not LocalAws._running.acquire(blocking=False):
+            raise RuntimeError("a local AWS is running in this process already; stop it first")
+        self._ending = [LocalAws._running.release]
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        listener = _listen(self._wanted_port)
+        self._ending.append(listener.close)
+        self._ending.append(RootLock(self.root).release)
+        self.store = s3.ObjectStore(self.root)
+        self._ending.append(self.store.close)
+        installation = Installation(self.store)
+        self._ending.append(installation.remove)
+        state_dir = self.root / s3.STATE
+        moto_state = state.MotoState(state_dir / "moto")
+        self._ending.append(moto_state.close)
+        moto_state.load()
+        installation.sweep()
+        self._ending.append(installation.save)
+        self.catalog = Catalog(state_dir / "catalog.sqlite")
+        self._ending.append(self.catalog.close)
+
+        def write_log(region: str, group: str, stream: str, lines: list[str]) -> None:
+            moto_state.write_log_events(self.account_id, region, group, stream, lines)
+
+        tags = Tags(state_dir / "tags.sqlite")
+        self._ending.append(tags.close)
+        services: list[JsonService] = [tags, CatalogApi(self.catalog)]
+        for make in (
+            lambda: Athena(state_dir, self.store, self.catalog),
+            lambda: Jobs(state_dir, self.store, write_log, self._job_environment),
+            lambda: Crawlers(state_dir, self.store, self.catalog, write_log),
+        ):
+            service: JsonService = make()
+            self._ending.append(service.close)
+            services.append(service)
+        front = Front(services, tags, installation, moto_state, region=self.region, account_id=self.account_id)
+        self._ending.append(front.close)
+        server = make_server(HOST, 0, front, threaded=True, request_handler=_RequestHandler, fd=listener.fileno())
+        self._port = listener.getsockname()[1]
+        front.endpoint = self.endpoint
+        self._serve(server)
+
+    def _serve(self, server: BaseWSGIServer) -> None:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="local-aws", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+        self._ending.append(end)
+
+    def stop(self) -> None:
+        """End everything that was started and save; a second call does nothing."""
+        while self._ending:
+            end = self._ending.pop()
+            try:
+                end()
+            except Exception:
+                log.exception("the local AWS did not end cleanly")
+        self._port = 0
+
+    def __enter__(self) -> LocalAws:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _job_environment(self, caller: Caller) -> dict[str, str]:
+        return {**self.environment, "AWS_ACCESS_KEY_ID": caller.access_key_id}
+
+
+class _RequestHandler(state.werkzeug_app.MotoRequestHandler):  # type: ignore[misc,name-defined]
+    """moto's handler, which keeps metadata names as they came, without a line of log per request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        log.debug('"%s" %s', self.requestline, code)
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        log.log(logging.ERROR if type == "error" else logging.DEBUG, message.rstrip(), *args)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                errno.EADDRINUSE,
+                f"port {port} of {HOST} is in use: stop what listens there, or choose another port (0 is a free one)",
+            ) from None
+        if error.errno == errno.EACCES:
+            raise PortInUse(
+                errno.EACCES, f"port {port} may not be opened by this user: choose one above 1023"
+            ) from None
+        raise
+    return listener

@@ -1,0 +1,197 @@
+"""An AWS by script, and a task's way through Airflow without Airflow's database: for operators, sensors and triggers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import io
+import json
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+NOW = datetime(2024, 2, 1, 3, 0, 0, tzinfo=timezone.utc)
+META = SimpleNamespace(region_name="eu-west-1", partition="aws")
+
+
+def aws_error(code: str, message: str = "as scripted", status: int = 400, operation: str = "Call") -> Exception:
+    from botocore.exceptions import ClientError
+
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, operation)
+
+
+def _next(script: list[Any]) -> Any:
+    """The script's next line; its last one for ever."""
+    item = script.pop(0) if len(script) > 1 else script[0]
+    if isinstance(item, Exception):
+        raise item
+    return item
+
+
+class ScriptedGlue:
+    """Glue: a job whose runs go through ``states``, and a crawler with its crawls."""
+
+    meta = META
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+        self.stopped: list[str] = []
+        self.states: list[Any] = ["RUNNING", "SUCCEEDED"]
+        self.run: dict[str, Any] = {}
+        self.start_error: Exception | None = None
+        self.stop_answer: dict[str, Any] = {}
+        self.on_look: Any = lambda: None
+        self.now = NOW
+        self.crawler: list[Any] = ["READY"]
+        self.crawls: list[dict[str, Any]] = []
+        self.crawler_starts = 0
+        self.crawl_states: list[str] = ["RUNNING", "COMPLETED"]
+        self.crawler_error: Exception | None = None
+        self.page = 100
+        self.pages = 0
+
+    def start_job_run(self, **request: Any) -> dict[str, Any]:
+        if self.start_error:
+            raise self.start_error
+        self.started.append(request)
+        return {"JobRunId": f"jr_{len(self.started)}"}
+
+    def get_job_run(self, *, JobName: str, RunId: str) -> dict[str, Any]:
+        self.on_look()
+        state = _next(self.states)
+        run = {"JobName": JobName, "Id": RunId, "JobRunState": state, "StartedOn": NOW, **self.run}
+        if state not in ("STARTING", "RUNNING", "STOPPING", "WAITING"):
+            run |= {"CompletedOn": NOW + timedelta(minutes=3), "ExecutionTime": 180, "MaxCapacity": 2.0, **self.run}
+        return {"JobRun": run}
+
+    def batch_stop_job_run(self, *, JobName: str, JobRunIds: list[str]) -> dict[str, Any]:
+        self.stopped += JobRunIds
+        return self.stop_answer
+
+    def get_crawler(self, *, Name: str) -> dict[str, Any]:
+        state = _next(self.crawler)
+        self.now += timedelta(seconds=10)
+        for crawl in self.crawls:
+            if crawl["State"] == "RUNNING" and crawl.get("script"):
+                crawl["State"] = crawl["script"].pop(0)
+                if crawl["State"] != "RUNNING":
+                    crawl["EndTime"] = self.now
+        date = self.now.strftime("%a, %d %b %Y %H:%M:%S GMT")
+        return {"Crawler": {"Name": Name, "State": state}, "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+
+    def list_crawls(self, *, CrawlerName: str, MaxResults: int, NextToken: str = "0") -> dict[str, Any]:
+        self.pages += 1
+        first = int(NextToken)
+        newest_first = sorted(self.crawls, key=lambda crawl: crawl["StartTime"], reverse=True)
+        more = {"NextToken": str(first + self.page)} if first + self.page < len(newest_first) else {}
+        return {"Crawls": newest_first[first : first + self.page], **more}
+
+    def start_crawler(self, *, Name: str) -> dict[str, Any]:
+        if self.crawler_error:
+            raise self.crawler_error
+        self.crawler_starts += 1
+        self.add_crawl(f"c{self.crawler_starts}", self.now, *self.crawl_states)
+        return {}
+
+    def add_crawl(self, crawl_id: str, start: datetime, *states: str, end: datetime | None = None) -> dict[str, Any]:
+        crawl = {"CrawlId": crawl_id, "StartTime": start, "State": states[0], "script": list(states[1:])}
+        crawl |= {"Summary": '{"tables": 1}', "DPUHour": 0.1, "LogGroup": "/aws-glue/crawlers", "LogStream": "nyc"}
+        self.crawls.append(crawl | ({"EndTime": end} if end else {}))
+        return self.crawls[-1]
+
+
+class ScriptedAws:
+    """What stands in for AwsConnection's clients, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.glue = ScriptedGlue()
+        self.asked: list[tuple[str, bool]] = []
+        self.objects: dict[str, bytes] = {}
+        self.log: list[str] | Exception = []
+        self.log_asked: dict[str, Any] = {}
+        self.connections: list[Any] = []
+
+    def client(self, connection: Any, service: str, *, resend: bool = True) -> Any:
+        self.connections.append(connection)
+        self.asked.append((service, resend))
+        return {
+            "glue": self.glue,
+            "logs": SimpleNamespace(get_log_events=self._log),
+            "s3": SimpleNamespace(get_object=self._object),
+        }[service]
+
+    def _log(self, **request: Any) -> dict[str, Any]:
+        self.log_asked = request
+        if isinstance(self.log, Exception):
+            raise self.log
+        return {"events": [{"message": line} for line in self.log]}
+
+    def _object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"Body": io.BytesIO(self.objects[f"s3://{Bucket}/{Key}"])}
+
+
+class Task:
+    """One try of a task: `run` is its result, whether it defers or not; what went through the triggerer is kept."""
+
+    def __init__(self, make: Any, **context: Any) -> None:
+        self.make = make
+        self.pushed: dict[str, Any] = {}
+        ti = SimpleNamespace(xcom_push=lambda key, value: self.pushed.__setitem__(key, value), task_id="t")
+        self.context: dict[str, Any] = {"ti": ti, "params": {}, **context}
+        self.trigger: tuple[str, dict[str, Any]] | None = None
+        self.event: dict[str, Any] | None = None
+
+    def run(self) -> Any:
+        from airflow_lakehouse_provider._compat import TaskDeferred
+
+        try:
+            return self.make().execute(self.context)
+        except TaskDeferred as deferred:
+            assert deferred.timeout is None, "a timeout of Airflow's would end the wait without coming back"
+            path, arguments = deferred.trigger.serialize()
+            self.trigger = path, json.loads(json.dumps(arguments))
+            self.event = json.loads(json.dumps(asyncio.run(first_event(*self.trigger))))
+            return getattr(self.make(), deferred.method_name)(self.context, event=self.event)
+
+
+async def first_event(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a trigger, made of what was stored of it, yields; it must end after it."""
+    module, _, name = path.rpartition(".")
+    trigger = getattr(importlib.import_module(module), name)(**arguments)
+    events = [event async for event in trigger.run()]
+    assert len(events) == 1
+    payload: dict[str, Any] = events[0].payload
+    return payload
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> ScriptedAws:
+    """Every client that a connection gives is this script's."""
+    from airflow_lakehouse_provider._compat.connection import AwsConnection
+
+    scripted = ScriptedAws()
+    monkeypatch.setattr(
+        AwsConnection, "client", lambda self, service, *, resend=True: scripted.client(self, service, resend=resend)
+    )
+    return scripted
+
+
+@pytest.fixture
+def error() -> Any:
+    """`error("ThrottlingException")`: an error as boto3 raises it."""
+    return aws_error
+
+
+@pytest.fixture
+def task() -> type[Task]:
+    """`task(lambda: AnOperator(...), params=...).run()`."""
+    return Task
+
+
+@pytest.fixture
+def event_of() -> Any:
+    """`event_of(path, arguments)`: the one event of a trigger."""
+    return lambda path, arguments: asyncio.run(first_event(path, arguments))

@@ -1,0 +1,47 @@
+"""What is a dbt project, and what is said of what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_lakehouse_provider.dbt.project import Project, ProjectError
+
+
+def test_a_project(tmp_path):
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    assert Project.open(str(tmp_path)) == Project(tmp_path, "shop")
+
+
+def test_the_starters_project(repository):
+    assert Project.open(repository / "dbt_models").name == "nyc_taxi"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "holds no dbt_project.yml"),
+        ("name: [", "dbt_project.yml is not valid YAML"),
+        ("models: {}", "has no name"),
+        ("- a\n- b", "has no name"),
+    ],
+)
+def test_directories_that_are_no_project(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "dbt_project.yml").write_text(content)
+    with pytest.raises(ProjectError, match=message):
+        Project.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("project", "message"),
+    [
+        ("", "project must be the directory of a dbt project, not ''"),
+        (None, "project must be the directory of a dbt project, not None"),
+        ("/nowhere/at/all", "project '/nowhere/at/all' is not a directory on this worker"),
+        ("s3://bucket/project", "project must be a directory on the worker, not 's3://bucket/project'"),
+        ("/tmp/project.zip", "project must be a directory on the worker, not '/tmp/project.zip'"),
+    ],
+)
+def test_what_is_no_directory(project, message):
+    with pytest.raises(ProjectError, match=message):
+        Project.open(project)
