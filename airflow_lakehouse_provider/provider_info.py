@@ -13,5 +13,8 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Lakehouse",
         "description": "Monthly lakehouses on AWS: Glue jobs, crawlers and dbt on Athena, each month once.",
         "versions": [__version__],
-        "extra-links": [],
+        "extra-links": [
+            f"airflow_lakehouse_provider.links.{link}"
+            for link in ("GlueJobRunLink", "GlueJobRunLogsLink", "GlueCrawlerLink")
+        ],
     }

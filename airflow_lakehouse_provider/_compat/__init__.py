@@ -1,0 +1,140 @@
+"""The one place that knows Airflow 2.10 from 3.x: where each version keeps what the rest of the package uses.
+
+`airflow.providers.common.compat.sdk` would do this too, but MWAA's constraints for 2.10 and 3.0 pin a
+common-compat that does not have it yet.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # as Airflow 3 has them
+    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, timezone
+    from airflow.sdk import Context as Context
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+        TaskDeferred,
+    )
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+    AIRFLOW_3 = True
+else:
+    try:  # 3.2 and later; elsewhere the old place, which later warns of itself
+        from airflow.sdk.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            AirflowTaskTimeout,
+            TaskDeferred,
+        )
+    except ImportError:
+        from airflow.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            AirflowTaskTimeout,
+            TaskDeferred,
+        )
+    from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+    try:
+        from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, timezone
+
+        AIRFLOW_3 = True
+    except ImportError:
+        from airflow.models.baseoperator import BaseOperator
+        from airflow.models.baseoperatorlink import BaseOperatorLink
+        from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
+        from airflow.utils import timezone
+
+        AIRFLOW_3 = False
+
+    try:  # 3.2 and later
+        from airflow.sdk.configuration import conf
+    except ImportError:
+        from airflow.configuration import conf
+
+__all__ = [
+    "AIRFLOW_3",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "BaseTrigger",
+    "PokeReturnValue",
+    "TaskDeferred",
+    "TriggerEvent",
+    "default_deferrable",
+    "first_poke_began",
+    "pushed_value",
+    "timetable_name",
+    "timetable_zone",
+    "timezone",
+]
+
+
+def default_deferrable() -> bool:
+    """What `[operators] default_deferrable` says."""
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def timetable_name(dag: Any) -> str:
+    """What a person calls the DAG's timetable: its class and, where it has one, its expression."""
+    timetable = getattr(dag, "timetable", None)
+    if timetable is None:
+        return "no timetable"
+    summary = getattr(timetable, "_expression", None) or getattr(timetable, "expression", None)
+    name = type(timetable).__name__
+    return f"{name}({summary!r})" if isinstance(summary, str) else name
+
+
+def timetable_zone(dag: Any) -> tzinfo:
+    """The time zone in which the DAG's timetable counts, in which its intervals begin on the first of a month."""
+    timetable = getattr(dag, "timetable", None)
+    for holder, name in ((timetable, "_timezone"), (timetable, "timezone"), (dag, "timezone")):
+        zone = getattr(holder, name, None)
+        if isinstance(zone, str):
+            import pendulum
+
+            zone = pendulum.timezone(zone)
+        if isinstance(zone, tzinfo):
+            return zone
+    utc: tzinfo = timezone.utc
+    return utc
+
+
+def first_poke_began(context: Any) -> datetime | None:
+    """When a sensor in `mode="reschedule"` first looked in this try; None at the first look itself."""
+    ti = context["ti"]
+    if AIRFLOW_3:
+        found = ti.get_first_reschedule_date(context)
+    else:
+        from airflow.sensors.base import _orig_start_date
+
+        found = _orig_start_date(
+            dag_id=ti.dag_id, task_id=ti.task_id, run_id=ti.run_id, map_index=ti.map_index, try_number=ti.try_number
+        )
+    return found if isinstance(found, datetime) else None
+
+
+def pushed_value(ti_key: Any, key: str) -> Any:
+    """An XCom value of a task instance, for links; None where there is none."""
+    if AIRFLOW_3:
+        from airflow.sdk.execution_time.xcom import XCom
+
+        return XCom.get_value(ti_key=ti_key, key=key)
+    from airflow.models.xcom import XCom as StoredXCom
+
+    return StoredXCom.get_value(ti_key=ti_key, key=key)

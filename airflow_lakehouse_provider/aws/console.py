@@ -1,0 +1,34 @@
+"""Addresses in AWS's console: of a job run, a log stream, a crawler."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+_DOMAINS = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+
+
+def job_run(region: str, partition: str, job_name: str, run_id: str) -> str:
+    return f"{_home('gluestudio', region, partition)}#/job/{quote(job_name, safe='')}/run/{quote(run_id, safe='')}"
+
+
+def crawler(region: str, partition: str, crawler_name: str) -> str:
+    return f"{_home('glue', region, partition)}#/v2/data-catalog/crawlers/view/{quote(crawler_name, safe='')}"
+
+
+def log_stream(region: str, partition: str, group: str, stream: str) -> str:
+    where = f"{_home('cloudwatch', region, partition)}#logsV2:log-groups/log-group/{_twice(group)}"
+    return f"{where}/log-events/{_twice(stream)}"
+
+
+def _home(service: str, region: str, partition: str) -> str:
+    domain = _DOMAINS.get(partition, _DOMAINS["aws"])
+    return f"https://{region}.{domain}/{service}/home?region={region}"
+
+
+def _twice(text: str) -> str:
+    # The CloudWatch console quotes twice, and writes % as $.
+    return quote(quote(text, safe=""), safe="").replace("%", "$")

@@ -1,0 +1,82 @@
+"""The arguments of a month's job run, checked before anything is started."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_lakehouse_provider.month import Month
+
+# Where the script is to leave its report, a JSON object
+REPORT_URI = "--report_uri"
+
+# Members of StartJobRun that have an argument of the operator's, or would make the run another one
+_NOT_OPTIONS = {
+    "JobName": "job_name",
+    "Arguments": "script_args",
+    "JobRunId": "a run of its own: a retry of an earlier run is Glue's to make",
+}
+_NAME = re.compile(r"--[A-Za-z_][\w.-]*")
+
+
+def run_arguments(
+    month: Month, month_arguments: Sequence[str], script_args: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Arguments of StartJobRun: the month's two and the script's others.
+
+    :raises ValueError: naming the argument, what it was and what is allowed
+    """
+    names = _month_names(month_arguments)
+    given = script_args if script_args is not None else {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"script_args must be a mapping such as {{'--service': 'yellow'}}, not {given!r}")
+    for name, value in given.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"script_args: a name must begin with two hyphens, such as --service, not {name!r}")
+        if name in names:
+            raise ValueError(f"script_args: {name} is the month's (month_arguments); give year and month instead")
+        if not isinstance(value, str):
+            raise ValueError(f"script_args: {name} must be text, as Glue's arguments are, not {value!r}")
+    report = given.get(REPORT_URI)
+    if report is not None and not re.fullmatch(r"s3://[^/]+/.+", report):
+        raise ValueError(f"script_args: {REPORT_URI} must be an address such as s3://bucket/key, not {report!r}")
+    return {names[0]: month.year_text, names[1]: month.month_text, **given}
+
+
+def checked_options(run_job_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Further members of StartJobRun.
+
+    :raises ValueError: one of them is not to be given here
+    """
+    given = run_job_kwargs if run_job_kwargs is not None else {}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"run_job_kwargs must be a mapping such as {{'WorkerType': 'G.1X'}}, not {given!r}")
+    for name, instead in _NOT_OPTIONS.items():
+        if name in given:
+            raise ValueError(f"run_job_kwargs must not hold {name}; it is for {instead}")
+    return dict(given)
+
+
+def checked_seconds(name: str, value: float | str, *, least: float = 0.01) -> float:
+    """A number, or the text of one, that is not too small.
+
+    :raises ValueError: naming the argument
+    """
+    try:
+        number = float(value) if not isinstance(value, bool) else float("nan")
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not least <= number < float("inf"):
+        raise ValueError(f"{name} must be a number, {'not negative' if least == 0 else 'above 0'}, not {value!r}")
+    return number
+
+
+def _month_names(month_arguments: Sequence[str]) -> tuple[str, str]:
+    names = tuple(month_arguments) if isinstance(month_arguments, (list, tuple)) else ()
+    good = [name for name in names if isinstance(name, str) and _NAME.fullmatch(name)]
+    if len(names) != 2 or len(good) != 2 or good[0] == good[1]:
+        raise ValueError(
+            f"month_arguments must be two different names such as ('--YEAR', '--MONTH'), not {month_arguments!r}"
+        )
+    return good[0], good[1]

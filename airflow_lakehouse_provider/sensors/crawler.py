@@ -1,0 +1,195 @@
+"""CrawlerCompletionSensor: waits until a crawl has covered a load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_lakehouse_provider import links
+from airflow_lakehouse_provider._compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    default_deferrable,
+    first_poke_began,
+    timezone,
+)
+from airflow_lakehouse_provider._compat.connection import AwsConnection
+from airflow_lakehouse_provider.aws import crawls, times
+from airflow_lakehouse_provider.aws.errors import AwsFailure, BadRequest
+from airflow_lakehouse_provider.aws.polling import Look
+from airflow_lakehouse_provider.sensors.since import resolved
+from airflow_lakehouse_provider.triggers.crawler import CrawlTrigger
+
+if TYPE_CHECKING:
+    from airflow_lakehouse_provider._compat import Context
+
+START = ("if_needed", "never")
+
+
+class CrawlerCompletionSensor(BaseSensorOperator):
+    """Wait until a crawl that started at or after ``since`` has succeeded, and start one if there is none.
+
+    A crawl that began earlier and still runs is waited out first. Several sensors that wait for one crawler share a
+    crawl. A covering crawl that failed or was stopped fails the task; its retry starts another.
+
+    Returns ``{crawler_name, crawl_id, state, started_on, completed_on, summary, dpu_hours}``.
+
+    All but the flags, ``poke_interval`` and ``timeout`` is templated.
+
+    :param crawler_name: the Glue crawler
+    :param since: when the load ended: ISO 8601 text (UTC where it names no zone), a datetime, what
+        GlueMonthlyJobOperator returned (``clean.output``), or a list of these, whose latest counts. Left out: when this
+        try began (in ``mode="reschedule"``: when it first looked), so that a retry may cost one more crawl.
+    :param start: "if_needed", or "never" where somebody else starts the crawler
+    :param poke_interval: seconds between looks
+    :param timeout: seconds; the sensor's as in Airflow, in the triggerer too
+    :param aws_conn_id: Airflow connection for AWS; None for botocore's own way to credentials
+    :param region_name: default: the connection's
+    :param verify: whether TLS certificates are verified, or the path of a CA bundle; default: the connection's choice
+    :param botocore_config: arguments of botocore's Config
+    :param deferrable: whether the wait is the triggerer's; default: ``[operators] default_deferrable``
+    :raises AirflowFailException: (no retry) an argument cannot be used, or there is no such crawler
+    :raises AirflowException: (retry) the crawl failed or was stopped
+    :raises AirflowSensorTimeout: (no retry) no covering crawl ended in time
+    """
+
+    template_fields: Sequence[str] = (
+        "crawler_name",
+        "since",
+        "start",
+        "aws_conn_id",
+        "region_name",
+        "verify",
+        "botocore_config",
+    )
+    operator_extra_links = (links.GlueCrawlerLink(),)
+    ui_color = "#d9ecff"
+
+    def __init__(
+        self,
+        *,
+        crawler_name: str,
+        since: str | datetime | Mapping[str, Any] | Iterable[Any] | None = None,
+        start: str = "if_needed",
+        poke_interval: timedelta | float = 60,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.crawler_name = crawler_name
+        self.since = since
+        self.start = start
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self._look: Look[crawls.Step] | None = None
+        self._search: crawls.Search | None = None
+        self._client: Any = None
+
+    def execute(self, context: Context) -> Any:
+        if not self.deferrable:
+            return super().execute(context)
+        deadline = time.time() + self.timeout
+        # The first look is the worker's: bad input shows at once, and most crawls are started here.
+        done = self.poke(context)
+        if done:
+            return done.xcom_value
+        if self._search is None:
+            raise AirflowException("The sensor has not looked yet.")
+        self.defer(
+            trigger=CrawlTrigger(
+                search=self._search.as_dict(),
+                poll_interval=max(self.poke_interval, 0.01),
+                deadline=deadline,
+                **self._connection.as_dict(),
+            ),
+            method_name="execute_complete",
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Where the task goes on after its deferral."""
+        if not event:
+            raise AirflowException("The trigger came back without an event.")
+        search = crawls.Search(**event["search"])
+        if event["status"] == "deadline":
+            since = f"since {search.since}" if search.since else "yet"
+            self._fail(
+                AirflowSensorTimeout(
+                    f"No crawl of {search.crawler_name} that started {since} has ended within {self.timeout:g} s."
+                )
+            )
+        if event["status"] != "ended":
+            self._fail(AirflowException(f"The wait for a crawl of {search.crawler_name} ended: {event.get('message')}"))
+        self._connect(context, search.crawler_name)
+        return self._outcome(crawls.Crawl(**event["crawl"]))
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        if self._look is None:
+            self._begin(context)
+        assert self._look is not None
+        try:
+            step = self._look()
+        except BadRequest as error:
+            self._fail(AirflowFailException(str(error)))
+        except AwsFailure as error:
+            self._fail(AirflowException(str(error)))
+        if step is None:
+            return PokeReturnValue(is_done=False)
+        self._search = step.search
+        if step.crawl is None or not step.ended:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._outcome(step.crawl))
+
+    def _begin(self, context: Context) -> None:
+        try:
+            since = resolved(self.since)
+            if self.start not in START:
+                raise ValueError(f"start must be one of {', '.join(START)}, not {self.start!r}")
+        except ValueError as error:
+            self._fail(AirflowFailException(str(error)))
+        self._connect(context, self.crawler_name)
+        search = crawls.Search(self.crawler_name, since=times.text(since), may_start=self.start == "if_needed")
+        if self.reschedule and not self.deferrable and (first := first_poke_began(context)) is not None:
+            # What earlier looks remembered is gone with their processes; how long ago they began is not.
+            search = replace(search, looking_for=max(0.0, (timezone.utcnow() - first).total_seconds()))
+        self._search = search
+        self._look = Look(
+            lambda: crawls.advance(self._client, self._search or search), lambda s: s.doing, self.log.info
+        )
+
+    def _connect(self, context: Context, crawler_name: str) -> None:
+        self._client = self._connection.client("glue")
+        addresses = links.crawler_addresses(self._client, crawler_name)
+        self.log.info("Crawler %s: %s", crawler_name, addresses[links.GlueCrawlerLink.key])
+        links.show(self, context, addresses)
+
+    def _outcome(self, crawl: crawls.Crawl) -> dict[str, Any]:
+        if not crawl.succeeded:
+            meta = self._client.meta
+            said = crawls.failure(crawl, region=meta.region_name, partition=meta.partition)
+            self._fail(AirflowException(said))
+        return crawl.result
+
+    def _fail(self, error: AirflowException) -> NoReturn:
+        """Raise it; as a skip with `soft_fail` or `never_fail`, deferred or not."""
+        if self.soft_fail or self.never_fail:
+            raise AirflowSkipException(f"Skipped, as soft_fail or never_fail asks: {error}") from error
+        raise error
+
+    @property
+    def _connection(self) -> AwsConnection:
+        config = dict(self.botocore_config) if self.botocore_config else None
+        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, config)
