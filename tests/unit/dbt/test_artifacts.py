@@ -94,7 +94,7 @@ def test_many_failures_are_not_all_named(outcome):
 
 
 @pytest.mark.parametrize(
-    ("results", "only_data"),
+    ("results", "only_facts"),
     [
         ([PASSED, UNIQUE], True),
         ([UNIQUE, BROKEN], False),
@@ -102,11 +102,12 @@ def test_many_failures_are_not_all_named(outcome):
         ([{"unique_id": "source.shop.raw.orders", "status": "error"}], True),
         ([{"unique_id": "source.shop.raw.orders", "status": "runtime error"}], False),
         ([result("model.shop.m", "partial success")], False),
+        ([result("model.shop.m", "error", message="Compilation Error in model m (m.sql)\n  oh")], True),
         ([PASSED, result("test.shop.t.1", "warn", failures=3)], False),
     ],
 )
-def test_whether_only_data_failed(outcome, results, only_data):
-    assert outcome(*results).only_data_failed is only_data
+def test_whether_only_facts_failed(outcome, results, only_facts):
+    assert outcome(*results).only_facts_failed is only_facts
 
 
 def test_long_messages_are_cut_for_xcom_only(outcome):

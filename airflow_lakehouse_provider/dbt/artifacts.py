@@ -1,0 +1,179 @@
+"""run_results.json and sources.json into what each node came to, counted and put into words."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+# How many failures a sentence names, and how much of a message goes into XCom: the artifacts have all of it.
+NAMED_FAILURES = 10
+MESSAGE_CHARACTERS = 1000
+
+# A status of dbt's -> what it means here
+FAILED_DATA = frozenset({"fail"})
+FAILED_QUERY = frozenset({"error", "runtime error", "partial success"})
+NOUNS = {
+    "model": "model",
+    "test": "test",
+    "unit_test": "unit test",
+    "seed": "seed",
+    "snapshot": "snapshot",
+    "source": "source",
+    "operation": "operation",
+    "exposure": "exposure",
+}
+
+
+class ArtifactError(RuntimeError):
+    """An artifact of dbt's cannot be read; the message names it."""
+
+
+@dataclass(frozen=True)
+class NodeOutcome:
+    """What became of a node.
+
+    :param status: dbt's own: success, error, skipped, pass, fail, warn, partial success, no-op, runtime error
+    :param rows: rows written, or of a test the rows it found; None where nothing tells
+    :param query_id: the Athena query that it started last
+    """
+
+    unique_id: str
+    status: str
+    seconds: float | None = None
+    rows: int | None = None
+    bytes_scanned: int | None = None
+    query_id: str | None = None
+    message: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.unique_id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The node's name without kind and package; of a generic test without dbt's hash, of a source with table."""
+        parts = self.unique_id.split(".")
+        if self.kind == "test" and len(parts) == 4:
+            return parts[2]
+        return ".".join(parts[2:]) or self.unique_id
+
+    @property
+    def failed(self) -> bool:
+        return self.status in FAILED_DATA | FAILED_QUERY
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether no retry changes it: a test found rows, a source is stale (its "error"), it does not compile."""
+        stale = self.kind == "source" and self.status == "error"
+        return self.status in FAILED_DATA or stale or (self.message or "").startswith("Compilation Error")
+
+    def __str__(self) -> str:
+        if self.kind in ("test", "unit_test") and self.status in FAILED_DATA:
+            return f"{self.name} ({_count(self.rows, 'row')})" if self.kind == "test" and self.rows else self.name
+        said = " ".join((self.message or "no message").split())
+        query = f" (Athena query {self.query_id})" if self.query_id else ""
+        return f"{self.name}: {said}{query}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of every node of an invocation."""
+
+    nodes: tuple[NodeOutcome, ...] = ()
+    elapsed_seconds: float | None = None
+
+    @classmethod
+    def read(cls, file: Path, queries: Mapping[str, str] | None = None) -> Outcome:
+        """Read an artifact; one that was never written has no nodes.
+
+        :param queries: the Athena query of each node, which only the log knows
+        :raises ArtifactError: when the file is there and is not what dbt writes
+        """
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            results = content["results"]
+            return cls(tuple(_node(result, queries or {}) for result in results), content.get("elapsed_time"))
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"{file.name} of dbt cannot be read: {type(error).__name__}: {error}") from error
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Nodes by status."""
+        return dict(sorted(Counter(node.status for node in self.nodes).items()))
+
+    @property
+    def failures(self) -> tuple[NodeOutcome, ...]:
+        """Failed nodes: failed queries before facts, which they may have caused."""
+        return tuple(sorted((n for n in self.nodes if n.failed), key=lambda node: node.is_fact))
+
+    @property
+    def only_facts_failed(self) -> bool:
+        """Whether something failed, and a retry would change none of it."""
+        return bool(self.failures) and all(node.is_fact for node in self.failures)
+
+    def sentence(self) -> str:
+        """What failed, in a line: ``2 of 30 tests failed: unique_fct_trips_trip_id (14 rows), ...``."""
+        failures = self.failures
+        if not failures:
+            return f"nothing failed of {_count(len(self.nodes), 'node')}"
+        tallies = []
+        for kind in dict.fromkeys(node.kind for node in failures):
+            of_kind = [node for node in self.nodes if node.kind == kind]
+            failed = sum(node.failed for node in of_kind)
+            tallies.append(f"{failed} of {_count(len(of_kind), NOUNS.get(kind, 'node'))} failed")
+        named = ", ".join(str(node) for node in failures[:NAMED_FAILURES])
+        more = f", and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
+        skipped = self.counts.get("skipped", 0)
+        after = f"; {_count(skipped, 'node')} skipped" if skipped else ""
+        return f"{', '.join(tallies)}: {named}{more}{after}"
+
+    def as_mapping(self) -> dict[str, Any]:
+        """For XCom: plain JSON types, long messages cut."""
+        return {
+            "nodes": [{**asdict(node), "message": _cut(node.message)} for node in self.nodes],
+            "counts": self.counts,
+            "failures": [str(node) for node in self.failures],
+        }
+
+
+def _node(result: Mapping[str, Any], queries: Mapping[str, str]) -> NodeOutcome:
+    unique_id = str(result["unique_id"])
+    response = result.get("adapter_response") or {}
+    rows = result.get("failures")
+    if rows is None:
+        rows = response.get("rows_affected")
+    seconds = result.get("execution_time")
+    message = result.get("message") or result.get("error")
+    if not message and result.get("max_loaded_at"):
+        message = f"last loaded {result['max_loaded_at']}"
+    return NodeOutcome(
+        unique_id=unique_id,
+        status=str(result["status"]),
+        seconds=round(float(seconds), 3) if seconds is not None else None,
+        # dbt-athena says -1 where Athena counted nothing.
+        rows=int(rows) if rows is not None and int(rows) >= 0 else None,
+        bytes_scanned=response.get("data_scanned_in_bytes"),
+        query_id=response.get("query_id") or queries.get(unique_id),
+        message=str(message).strip() if message else None,
+    )
+
+
+def _count(number: int | None, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _cut(message: str | None) -> str | None:
+    if message is None or len(message) <= MESSAGE_CHARACTERS:
+        return message
+    return message[: MESSAGE_CHARACTERS - 1] + "…"
+
+
+def named(nodes: Iterable[NodeOutcome], status: str) -> list[str]:
+    """The names of the nodes that have a status."""
+    return [node.name for node in nodes if node.status == status]

@@ -1,0 +1,93 @@
+"""dbt's structured log: one line of JSON an event, turned into log records and into what only the log knows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import deque
+from dataclasses import dataclass, field
+
+# What a later line says again with its outcome (one line a node is enough), or only dbt's authors want to know.
+_DEMOTED = frozenset(
+    {"LogStartLine", "LogHookStartLine", "MainStackTrace", "ParsePerfInfoPath", "UnableToPartialParse"}
+)
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# dbt-athena's own words ("api" and "pyathena" connection managers); dbt has no event for a query's id.
+_QUERY_STARTED = re.compile(r"Athena query (?:ID )?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?: started)?\s*$")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of dbt's output. A line that is no event has no name and is of level info."""
+
+    message: str
+    level: int = logging.INFO
+    name: str = ""
+    unique_id: str | None = None
+    invocation_id: str | None = None
+    thread: str | None = None
+    data: dict[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, line: str) -> Event:
+        """Read one line of output, whatever it is."""
+        try:
+            content = json.loads(line) if line.startswith("{") else None
+            info = content["info"] if content else None
+        except (ValueError, KeyError, TypeError):
+            info = None
+        if not isinstance(info, dict):
+            return cls(_COLOUR.sub("", line).rstrip())
+        assert isinstance(content, dict)
+        data = content.get("data") or {}
+        name = str(info.get("name", ""))
+        level = _LEVELS.get(str(info.get("level")), logging.INFO)
+        node = data.get("node_info") or {}
+        return cls(
+            _COLOUR.sub("", str(info.get("msg", ""))).strip(),
+            logging.DEBUG if name in _DEMOTED else level,
+            name,
+            node.get("unique_id") or None,
+            info.get("invocation_id"),
+            info.get("thread"),
+            data,
+        )
+
+
+class LogReader:
+    """What a whole log told, kept while it streams past.
+
+    :ivar version: dbt's own version; None as long as nothing showed that this is dbt
+    :ivar invocation_id: dbt's id of this invocation
+    :ivar error: what ended it before any node could tell, in dbt's words
+    :ivar nothing_selected: whether dbt said that there was nothing to do
+    :ivar queries: the Athena query that each node started last
+    :ivar tail: the last lines, for a program that is not dbt or died
+    """
+
+    def __init__(self) -> None:
+        self.version: str | None = None
+        self.invocation_id: str | None = None
+        self.error: str | None = None
+        self.nothing_selected = False
+        self.queries: dict[str, str] = {}
+        self.tail: deque[str] = deque(maxlen=20)
+
+    def read(self, line: str) -> Event:
+        """Take in one line of output; the event that it is."""
+        event = Event.of(line)
+        self.invocation_id = event.invocation_id or self.invocation_id
+        if event.name == "MainReportVersion":
+            self.version = str(event.data.get("version", "")).lstrip("=")
+        elif event.name == "MainEncounteredError":
+            self.error = str(event.data.get("exc") or event.message).strip()
+        elif event.name in ("NothingToDo", "NoNodesSelected"):
+            self.nothing_selected = True
+        elif not event.name and event.message:
+            self.tail.append(event.message)
+        started = _QUERY_STARTED.search(event.message) if event.level == logging.DEBUG else None
+        if started and event.unique_id:
+            self.queries[event.unique_id] = started[1]
+        return event

@@ -1,0 +1,152 @@
+"""The dbt process: found, started in its own group, its log streamed, interrupted, never outliving its worker."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from airflow_lakehouse_provider.dbt import supervise
+from airflow_lakehouse_provider.dbt.events import Event, LogReader
+
+OLDEST = (1, 8)
+_INSTALL = (
+    "On MWAA make its environment in startup.sh (python3 -m venv /usr/local/airflow/dbt && "
+    "/usr/local/airflow/dbt/bin/pip install -r /usr/local/airflow/dags/dbt_models/requirements.txt) and name it: "
+    "dbt_executable='/usr/local/airflow/dbt/bin/dbt'. dbt never shares Airflow's environment."
+)
+
+
+class ExecutableError(RuntimeError):
+    """There is no usable dbt; the message says what was found and how to install it."""
+
+
+def find_executable(executable: str, path: str | None = None) -> str:
+    """The full path of a dbt, given as a path or as a name on ``path`` (default: the environment's PATH).
+
+    :raises ExecutableError: when there is none, or it may not be executed
+    """
+    if not isinstance(executable, str) or not executable.strip():
+        raise ExecutableError(f"dbt_executable must be a path or a name on PATH, not {executable!r}. {_INSTALL}")
+    name = os.path.expanduser(executable)
+    found = shutil.which(name, path=path)
+    if found:
+        # Absolute, but not resolved: a virtual environment's dbt may be a link that must keep its place.
+        return os.path.abspath(found)
+    if os.path.isfile(name):
+        raise ExecutableError(f"dbt_executable {executable!r} is a file that may not be executed. {_INSTALL}")
+    where = "does not exist on this worker" if os.sep in name else "is not on this worker's PATH"
+    raise ExecutableError(f"dbt_executable {executable!r} {where}. {_INSTALL}")
+
+
+class Invocation:
+    """One run of dbt. Used as a context manager; at its end no process of it is left.
+
+    :param executable: from :func:`find_executable`
+    :param arguments: dbt's arguments
+    :param environment: the whole environment of the process, credentials included; it is written nowhere
+    :param directory: where dbt runs
+    """
+
+    def __init__(
+        self, *, executable: str, arguments: Sequence[str], environment: Mapping[str, str], directory: Path
+    ) -> None:
+        self._command = [executable, *arguments]
+        self._environment = dict(environment)
+        self._directory = directory
+        self._process: subprocess.Popen[str] | None = None
+        self._stopping = False
+        self.seconds = 0.0
+        self.log = LogReader()
+
+    def __enter__(self) -> Invocation:
+        # -I -S: neither the worker's environment nor its site-packages reach the supervisor, which starts in 15 ms.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", supervise.__file__, *self._command],
+            cwd=self._directory,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        if self._stopping:
+            self.stop()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            self.stop()
+            try:
+                # Closes the lifeline too, and reads on: a dbt that waits for room in the pipe cannot stop its queries.
+                process.communicate(timeout=supervise.GRACE_SECONDS + 1)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
+
+    def wait(self, heard: Callable[[Event], None]) -> int:
+        """Hand on every event of the log, in order, until dbt has ended; its exit code.
+
+        :raises ExecutableError: when what ran was not dbt, or a dbt too old
+        """
+        assert self._process is not None, "the invocation was not entered"
+        assert self._process.stdout is not None
+        started = time.monotonic()
+        for line in self._process.stdout:
+            event = self.log.read(line)
+            if event.message:
+                heard(event)
+            if event.name == "MainReportVersion":
+                self._check_version()
+        code = self._process.wait()
+        self.seconds = time.monotonic() - started
+        misused = any(line.startswith("Usage: dbt") for line in self.log.tail)
+        if self.log.version is None and not self._stopping and not misused:
+            said = " / ".join(self.log.tail) or "nothing"
+            raise ExecutableError(
+                f"{self._command[0]} is not a dbt that works: its exit code is {code}, and it said: {said}. {_INSTALL}"
+            )
+        return code
+
+    @property
+    def stopping(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stopping
+
+    def stop(self) -> None:
+        """Have dbt stop its Athena queries and end, killed if it has not within seconds.
+
+        Returns at once. Safe in a signal handler: it takes no lock and logs nothing.
+        """
+        self._stopping = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            try:
+                os.kill(process.pid, signal.SIGTERM)
+            except ProcessLookupError:
+                return
+
+    def _check_version(self) -> None:
+        numbers = re.match(r"(\d+)\.(\d+)", self.log.version or "")
+        if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise ExecutableError(
+                f"{self._command[0]} is dbt {self.log.version}, and dbt {oldest} or later is needed. {_INSTALL}"
+            )

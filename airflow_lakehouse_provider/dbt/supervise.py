@@ -1,0 +1,75 @@
+"""Runs one command in a process group of its own and ends it when whoever started this program is gone.
+
+Started as a script, on the standard library alone: ``python supervise.py COMMAND ARGUMENT...``. Standard input is the
+lifeline: it ends when the starter closes it or dies, kill -9 included. Then, and on SIGTERM or SIGINT, the command's
+group gets SIGINT - on which dbt stops its Athena queries, which on SIGTERM it does not - and SIGKILL when it has not
+ended ``GRACE_SECONDS`` later.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+# Airflow 3 sends SIGKILL five seconds after it asked a task to end; dbt needs half a second to stop its queries.
+GRACE_SECONDS = 3.0
+# What the shell says of a command that it cannot execute.
+CANNOT_EXECUTE = 126
+
+
+def main(command: Sequence[str]) -> int:
+    """Run the command; its exit code, or 128 and the signal's number."""
+    # Woken by signals through a pipe, so that one arriving just before select() is not lost.
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    ending: list[int] = []
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # Handlers, not SIG_IGN: the command must begin with the default, even where our starter ignored SIGINT (nohup).
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signal_number, _: ending.append(signal_number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        print(f"{command[0]} cannot be executed: {error.strerror}", flush=True)
+        return CANNOT_EXECUTE
+
+    lifeline: int | None = sys.stdin.fileno()
+    deadline: float | None = None
+    killed = False
+    while child.poll() is None:
+        waiting = None if deadline is None or killed else max(0.0, deadline - time.monotonic())
+        watched = [wake_read] if lifeline is None else [wake_read, lifeline]
+        ready = select.select(watched, [], [], waiting)[0]
+        if wake_read in ready:
+            os.read(wake_read, 1024)
+        if lifeline in ready and not os.read(lifeline, 1024):
+            lifeline = None
+            ending.append(0)
+        if ending and deadline is None:
+            deadline = time.monotonic() + GRACE_SECONDS
+            _signal_group(child.pid, signal.SIGINT)
+        elif deadline is not None and not killed and time.monotonic() >= deadline:
+            killed = True
+            _signal_group(child.pid, signal.SIGKILL)
+    # What the command may have left running in its group.
+    _signal_group(child.pid, signal.SIGKILL)
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+def _signal_group(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        # Gone already (macOS says PermissionError of a group that only a zombie is left of).
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+{{ dimension_with_unknown(ref('rate_codes'), 'rate_code_id', 'rate_code') }}

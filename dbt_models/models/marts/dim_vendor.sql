@@ -1,0 +1,1 @@
+{{ dimension_with_unknown(ref('vendors'), 'vendor_id', 'vendor') }}
