@@ -1,0 +1,101 @@
+"""Raw values as canonical ones. What cannot become one without a change is uncastable, never silently changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from trips.columns import CODES, DOUBLE, INT, MONEY, RAW, TEXT, TIME
+from trips.reading import quoted
+
+_LEAST, _MOST = -(2**31), 2**31 - 1
+# Spark's cast of text to a timestamp takes "2024" and "12:00" too: a pickup needs a date and a time.
+_DATE_TIME = r"^\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?)?$"
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
+def present(frame: DataFrame, raw: str) -> Column:
+    """A raw value, blank text as missing."""
+    value = quoted(raw)
+    if isinstance(frame.schema[raw].dataType, T.StringType):
+        trimmed = F.trim(value)
+        return F.when(trimmed != "", trimmed)
+    return value
+
+
+def cast_columns(frame: DataFrame, columns: Mapping[str, str]) -> tuple[dict[str, Column], dict[str, Column]]:
+    """Every canonical column, and for those in the file whether a row's value is there but uncastable."""
+    values: dict[str, Column] = {}
+    uncastable: dict[str, Column] = {}
+    for name, (kind, _) in RAW.items():
+        if name not in columns:
+            values[name] = F.lit(None).cast(kind)
+            continue
+        raw = columns[name]
+        given = present(frame, raw)
+        values[name] = _CASTS[kind](given, frame.schema[raw].dataType, name)
+        uncastable[name] = given.isNotNull() & values[name].isNull()
+    return values, uncastable
+
+
+def _whole(value: Column, of: T.DataType, name: str) -> Column:
+    if isinstance(of, (T.ByteType, T.ShortType, T.IntegerType)):
+        return value.cast(INT)
+    if isinstance(of, T.StringType):
+        coded = F.lit(None).cast(INT)
+        for text, code in CODES.get(name, {}).items():
+            coded = F.when(F.upper(value) == text, F.lit(code)).otherwise(coded)
+        number = F.when(value.rlike(_NUMBER), value.cast("double"))
+        return F.coalesce(coded, _whole_double(number))
+    if isinstance(of, (T.DoubleType, T.FloatType, T.DecimalType)):
+        return _whole_double(value.cast("double"))
+    if isinstance(of, T.LongType):
+        return F.when(value.between(_LEAST, _MOST), value.cast(INT))
+    return F.lit(None).cast(INT)
+
+
+def _whole_double(number: Column) -> Column:
+    # NaN is larger than any number in Spark, and so not between.
+    return F.when(number.between(_LEAST, _MOST) & (number == F.floor(number)), number.cast(INT))
+
+
+def _double(value: Column, of: T.DataType, name: str) -> Column:
+    if isinstance(of, T.StringType):
+        value = F.when(value.rlike(_NUMBER), value)
+    elif not isinstance(of, T.NumericType):
+        return F.lit(None).cast(DOUBLE)
+    number = value.cast(DOUBLE)
+    return F.when(~F.isnan(number) & (F.abs(number) < float("inf")), number)
+
+
+def _money(value: Column, of: T.DataType, name: str) -> Column:
+    # Spark goes from a double to a decimal by the double's text, half up: 1.005 becomes 1.01.
+    if isinstance(of, T.StringType):
+        return F.when(value.rlike(_NUMBER), value.cast("decimal(38,18)").cast(MONEY))
+    if not isinstance(of, T.NumericType):
+        return F.lit(None).cast(MONEY)
+    return value.cast(MONEY)
+
+
+def _time(value: Column, of: T.DataType, name: str) -> Column:
+    if isinstance(of, T.StringType):
+        return F.when(value.rlike(_DATE_TIME), value.cast(TIME))
+    if isinstance(of, (T.TimestampType, T.TimestampNTZType)):
+        return value.cast(TIME)
+    return F.lit(None).cast(TIME)
+
+
+def _text(value: Column, of: T.DataType, name: str) -> Column:
+    return value.cast(TEXT)
+
+
+_CASTS: dict[str, Callable[[Column, T.DataType, str], Column]] = {
+    INT: _whole,
+    DOUBLE: _double,
+    MONEY: _money,
+    TIME: _time,
+    TEXT: _text,
+}

@@ -1,0 +1,59 @@
+"""What S3 is asked for beside Spark's reading and writing: list, put, copy, delete. Each call is atomic in itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object as listed."""
+
+    uri: str
+    size: int
+    etag: str
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+class Storage:
+    """S3, by its API: renaming does not exist there, and a PUT is seen whole or not at all."""
+
+    def __init__(self, client: Any = None) -> None:
+        self._s3 = client or boto3.client("s3")
+
+    def list(self, prefix: str) -> Iterator[Object]:
+        """Objects whose URI begins with this, by name; folders' markers are passed over."""
+        bucket, key = split(prefix)
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+            for each in page.get("Contents", ()):
+                if not each["Key"].endswith("/"):
+                    yield Object(f"s3://{bucket}/{each['Key']}", each["Size"], each["ETag"].strip('"'))
+
+    def get(self, uri: str) -> bytes:
+        bucket, key = split(uri)
+        content: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def put(self, uri: str, content: bytes) -> None:
+        bucket, key = split(uri)
+        self._s3.put_object(Bucket=bucket, Key=key, Body=content)
+
+    def copy(self, source: str, target: str) -> None:
+        from_bucket, from_key = split(source)
+        bucket, key = split(target)
+        # Not one CopyObject: that refuses more than 5 GB.
+        self._s3.copy({"Bucket": from_bucket, "Key": from_key}, bucket, key)
+
+    def delete(self, uris: Iterable[str]) -> None:
+        for uri in uris:
+            bucket, key = split(uri)
+            self._s3.delete_object(Bucket=bucket, Key=key)
