@@ -83,6 +83,7 @@ class Schedule:
     timezone: str
     start: Month
     catchup: bool
+    retries: int
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ class Lakehouse:
                 timezone=schedule.take("timezone", _timezone, "UTC"),
                 start=schedule.take("start", _month),
                 catchup=schedule.take("catchup", _flag, False),
+                retries=schedule.take("retries", _whole(0, 100), 2),
             ),
             poll_seconds=top.take("poll_seconds", _seconds, 30.0),
         )

@@ -13,7 +13,7 @@ from airflow_lakehouse_provider.month import Month
 _ONE_PUT = 1 << 30  # bytes: below this the object's ETag is the file's MD5
 
 
-class _MonthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
+class MonthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
     name = "YYYY-MM"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Month:
@@ -25,7 +25,7 @@ class _MonthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 
 @click.command("upload-raw")
 @click.option("--service", type=click.Choice(SERVICES), required=True, help="Whose trips the file holds.")
-@click.option("--month", type=_MonthType(), required=True, help="The month of the file, such as 2024-01.")
+@click.option("--month", type=MonthType(), required=True, help="The month of the file, such as 2024-01.")
 @config_option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 def command(service: str, month: Month, config: Path | None, file: Path) -> None:

@@ -17,7 +17,7 @@ ALLOWED = {
     "month": set(),
     "config": {"month"},
     "starter": set(),
-    "sample_data": {"month"},
+    "sample_data": {"month", "config"},
     "provider_info": set(),
     "_compat": set(),
     "aws": BASE,

@@ -165,7 +165,7 @@ def settings(conf: str) -> Iterator[tuple[str, str]]:
 def _mounts(store: Path) -> Mapping[str, str]:
     return {
         f"spark.hadoop.fs.viewfs.mounttable.{bucket.name}.linkFallback": bucket.as_uri().replace("file:", "raw:", 1)
-        for bucket in store.iterdir()
+        for bucket in sorted(store.iterdir())
         if bucket.is_dir() and not bucket.name.startswith(".")
     }
 

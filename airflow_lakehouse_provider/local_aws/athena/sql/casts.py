@@ -209,7 +209,8 @@ def _json_text(sql: str, of: Type, depth: int = 0) -> str | None:
                 return None
             label = string(f'"{of.fields[i] or ""}":')
             parts.append(f"{label} || coalesce({inner}, 'null')")
-        return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || {" || ',' || ".join(parts)} || '}}' END"
+        joined = " || ',' || ".join(parts)
+        return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || {joined} || '}}' END"
     return None
 
 

@@ -117,7 +117,7 @@ def _extreme(function: str):  # type: ignore[no-untyped-def]
 FUNCTIONS = [
     *table("""
         abs(N) N
-        sign(I) I = CAST(sign({0}) AS INTEGER)
+        sign(I) I = CAST(sign({0}) AS {type})
         sign(double) double = CAST(sign({0}) AS DOUBLE)
         sign(real) real = CAST(sign({0}) AS FLOAT)
         sign(decimal(p,s)) decimal(1,0) = CAST(sign({0}) AS DECIMAL(1,0))
@@ -133,7 +133,7 @@ FUNCTIONS = [
         round(I) I = {0}
         round(double) double = round({0})
         round(real) real = round({0})
-        round(I, integer) I = CAST(round({0}, {1}) AS BIGINT)
+        round(I, integer) I = CAST(round({0}, {1}) AS {type})
         round(double, integer) double = trino_round({0}, {1})
         round(real, integer) real = CAST(trino_round({0}, {1}) AS FLOAT)
         truncate(double) double = trunc

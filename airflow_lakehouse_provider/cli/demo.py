@@ -1,0 +1,90 @@
+"""`lakehouse demo`: months end to end in a real Airflow on the local AWS."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from airflow_lakehouse_provider.cli.local import config_option, load_config
+from airflow_lakehouse_provider.cli.upload_raw import MonthType
+from airflow_lakehouse_provider.month import Month
+
+_DEFAULT_MONTHS = (Month(2024, 1), Month(2024, 2))
+
+
+@click.command("demo")
+@click.option(
+    "--month",
+    "months",
+    type=MonthType(),
+    multiple=True,
+    default=_DEFAULT_MONTHS,
+    show_default="2024-01 and 2024-02",
+    help="A month to run; may be given several times.",
+)
+@click.option("--rows", type=click.IntRange(1, 20_000_000), default=20_000, show_default=True, help="Of each raw file.")
+@click.option("--keep", is_flag=True, help="Leave the local AWS and Airflow's web UI running until Ctrl-C.")
+@click.option(
+    "--break",
+    "breaks",
+    type=click.Choice(("gate", "raw")),
+    help="Show a failure: a dbt test that fails, or a corrupt raw file.",
+)
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".lakehouse/demo"),
+    show_default=True,
+    help="Where everything of the demo lies; an earlier demo's is removed first.",
+)
+@config_option
+def command(
+    months: tuple[Month, ...], rows: int, keep: bool, breaks: str | None, root: Path, config: Path | None
+) -> None:
+    """Run months end to end: raw file, Glue job, crawler, dbt on Athena, tests, in a real Airflow on this machine.
+
+    Exits with 0 only when every task succeeded and the row counts reconcile.
+    """
+    from airflow_lakehouse_provider.demo.errors import DemoError
+    from airflow_lakehouse_provider.demo.run import Demo, run
+    from airflow_lakehouse_provider.local_aws.lock import RootInUse
+
+    path, _ = load_config(config)
+    console = Console()
+    demo = Demo(months=sorted(set(months)), rows=rows, root=root, config=path, breaks=breaks, keep=keep)
+    try:
+        with _interruptible():
+            good = run(demo, console)
+    except DemoError as error:
+        raise click.ClickException(str(error)) from error
+    except RootInUse as error:
+        raise click.ClickException(error.strerror or str(error)) from error
+    except KeyboardInterrupt:
+        console.print("interrupted; everything that was started has ended")
+        sys.exit(130)
+    sys.exit(0 if good else 1)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP interrupt as Ctrl-C does; once interrupted, nothing disturbs the clearing up."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    former = {each: signal.signal(each, interrupt) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
