@@ -52,8 +52,10 @@ $(UV):
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
 
+# The class archive halves the start of every Spark job.
 .venv/.installed: pyproject.toml constraints/dev.txt | $(UV)
 	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --editable '.[local]' --group dev
+	-$(BIN)/python -m airflow_lakehouse_provider.local_aws.glue.class_archive
 	@touch $@
 
 # dbt lives in an environment of its own, as on MWAA: it does not resolve beside Airflow under MWAA's constraints.

@@ -77,7 +77,8 @@ def run(demo: Demo, console: Console) -> bool:
             good = _report(console, airflow, runs, raw, Marts(local.environment, lakehouse), lakehouse.services)
             say("done" if good else "done, with failures")
             if demo.keep:
-                _stay(console, airflow, local)
+                with contextlib.suppress(KeyboardInterrupt):
+                    _stay(console, airflow, local)
     console.print(
         f"Logs: {airflow.logs} (a folder for each task), Glue's and Athena's state: {root / 'aws'}",
         highlight=False,

@@ -90,7 +90,7 @@ def _stage(
     except Exception as error:
         # Only now were the rows really read. What of several files is broken stands in Spark's own words.
         broken = next((file.uri for file in files if file.uri in str(error)), files[0].uri)
-        raise unreadable(broken, error) from error
+        raise unreadable(broken, error) from None
     staging.count(counts)
     for file in counts:
         if file.rows_read != file.rows_kept + file.rows_quarantined:

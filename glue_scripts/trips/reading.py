@@ -64,7 +64,7 @@ def read(spark: SparkSession, found: Object) -> RawFile:
         frame = _csv(spark, found.uri) if _is_csv(found.uri) else spark.read.parquet(found.uri)
         rows = frame.count()
     except Exception as error:
-        raise unreadable(found.uri, error) from error
+        raise unreadable(found.uri, error) from None
     names = [name.strip() for name in frame.columns]
     if len({name.lower() for name in names}) < len(names):
         raise LoadError(f"the raw file {found.uri} has two columns of one name: {', '.join(sorted(names))}")

@@ -26,9 +26,10 @@ def test_the_last_error_of_the_last_attempt_is_told(tmp_path):
         10,
         raised("KeyError", "an earlier one"),
         {"event": "going on", "level": "info"},
-        raised("AirflowFailException", "job clean-trips failed: the raw file is corrupt"),
+        raised("AirflowFailException", "job clean-trips failed: the raw file is corrupt\nRun: https://...\n  at java"),
         {"event": "Task finished", "level": "info"},
     )
+    (path.parent / "attempt=10.log.trigger.2.log").write_text(json.dumps(raised("ValueError", "of its wait")))
     failure = failure_of(tmp_path, "d", "r", "yellow.clean")
     assert failure.error == "AirflowFailException: job clean-trips failed: the raw file is corrupt"
     assert failure.log == path
