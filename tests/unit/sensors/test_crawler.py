@@ -36,7 +36,7 @@ def test_a_crawl_is_started_when_none_covers_the_load(aws, task, deferrable):
         "crawl_id": "c1",
         "state": "COMPLETED",
         "started_on": "2024-02-01T03:00:10+00:00",
-        "completed_on": "2024-02-01T03:00:30+00:00",
+        "completed_on": "2024-02-01T03:00:20+00:00",
         "summary": {"tables": 1},
         "dpu_hours": 0.1,
     }
