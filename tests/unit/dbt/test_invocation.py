@@ -78,8 +78,8 @@ def test_options_that_dbt_does_not_know_are_dbts_to_explain(program, tmp_path):
 
 WAITING = f"""
 import sys, time
-print('''{HEADER % "1.11.16"}''', flush=True)
 try:
+    print('''{HEADER % "1.11.16"}''', flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("cancelled", flush=True)
