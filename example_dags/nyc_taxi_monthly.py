@@ -65,8 +65,12 @@ with DAG(
     catchup=lakehouse.schedule.catchup,
     max_active_runs=4,
     params={
-        "year": Param(None, type=["null", "integer"], minimum=2009, maximum=2099, title="Year (empty: the data interval's)"),
-        "month": Param(None, type=["null", "integer"], minimum=1, maximum=12, title="Month, 1 to 12 (empty: the data interval's)"),
+        "year": Param(
+            None, type=["null", "integer"], minimum=2009, maximum=2099, title="Year (empty: the data interval's)"
+        ),
+        "month": Param(
+            None, type=["null", "integer"], minimum=1, maximum=12, title="Month, 1 to 12 (empty: the data interval's)"
+        ),
         "minimum_rows": Param(1, type="integer", minimum=0, title="Fewer trips than this fail the gate"),
     },
     default_args={

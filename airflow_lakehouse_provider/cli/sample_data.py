@@ -30,5 +30,6 @@ def command(service: str, month: Month, rows: int, out: Path, seed: int | None, 
         raise click.ClickException(f"{out} cannot be written: {error.strerror}: choose another --out") from error
     truth = json.loads(path.with_suffix(".truth.json").read_text(encoding="utf-8"))
     click.echo(
-        f"{path}: {rows:,} rows, of which a correct load keeps {truth['kept']:,} and quarantines {truth['quarantined']:,}"
+        f"{path}: {rows:,} rows, of which a correct load keeps {truth['kept']:,} and quarantines "
+        f"{truth['quarantined']:,}"
     )

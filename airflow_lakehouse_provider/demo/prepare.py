@@ -59,7 +59,7 @@ def write_dags(config: Path, dbt_executable: Path, dags: Path) -> Lakehouse:
     content["dbt"] |= {"project": lakehouse.dbt.project, "executable": str(dbt_executable)}
     # No scheduled run beside the demo's own: the first would be next month's.
     content["schedule"] |= {"start": pendulum.now("UTC").format("YYYY-MM"), "catchup": False, "retries": 0}
-    content["poll_seconds"] = 1
+    content["poll_seconds"] = 3
     dags.mkdir(parents=True)
     (dags / "lakehouse.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     shutil.copyfile(dag, dags / _DAG_FILE)

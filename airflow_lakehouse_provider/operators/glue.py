@@ -239,7 +239,8 @@ class GlueMonthlyJobOperator(BaseOperator):
             raise AirflowTaskTimeout(self._stopped_for_deadline(client, job_name, run_id, month))
         if event["status"] != "ended":
             raise AirflowException(
-                f"The run {run_id} of {job_name} for {month} can no longer be watched; it may go on. {event.get('message')}"
+                f"The run {run_id} of {job_name} for {month} can no longer be watched; it may go on. "
+                f"{event.get('message')}"
             )
         run = job_runs.JobRun(**event["run"])
         links.show(self, context, links.run_addresses(client, job_name, run_id, run.error_log))

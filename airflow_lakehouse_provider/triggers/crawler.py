@@ -68,12 +68,14 @@ class CrawlTrigger(BaseTrigger):
         client = await self.connection.client_from_loop("glue")
         look = Look(lambda: crawls.advance(client, self.search), lambda step: step.doing, self.log.info)
         while True:
+            # First the pause: the operator has just looked. And an event that comes before the scheduler has seen the
+            # deferred worker's end fails the task: Airflow takes that end for the resumed task's.
+            left = self.poll_interval if self.deadline is None else self.deadline - time.time()
+            await asyncio.sleep(max(0.0, min(self.poll_interval, left)))
             step = await in_thread(look)
             if step is not None:
                 self.search = step.search
                 if step.crawl is not None and step.ended:
                     return {"status": "ended", "crawl": step.crawl.as_dict()}
-            left = self.poll_interval if self.deadline is None else self.deadline - time.time()
-            if left <= 0:
+            if self.deadline is not None and time.time() >= self.deadline:
                 return {"status": "deadline"}
-            await asyncio.sleep(min(self.poll_interval, left))

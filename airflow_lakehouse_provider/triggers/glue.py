@@ -80,10 +80,12 @@ class GlueJobRunTrigger(BaseTrigger):
             self.log.info,
         )
         while True:
+            # First the pause: the operator has just looked. And an event that comes before the scheduler has seen the
+            # deferred worker's end fails the task: Airflow takes that end for the resumed task's.
+            left = self.poll_interval if self.deadline is None else self.deadline - time.time()
+            await asyncio.sleep(max(0.0, min(self.poll_interval, left)))
             run = await in_thread(look)
             if run is not None and run.ended:
                 return {"status": "ended", "run": run.as_dict()}
-            left = self.poll_interval if self.deadline is None else self.deadline - time.time()
-            if left <= 0:
+            if self.deadline is not None and time.time() >= self.deadline:
                 return {"status": "deadline"}
-            await asyncio.sleep(min(self.poll_interval, left))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
 import re
 import uuid
@@ -86,7 +87,13 @@ def parse(argv: Sequence[str]) -> Arguments:
     add("--rules_off", type=_reasons, default=(), help=f"reasons not judged, with commas: {', '.join(REASONS)}")
     add("--allow_empty", type=_flag, default=False, help="true: a raw file without rows empties the month")
     add("--JOB_RUN_ID", default=None, help="given by Glue")
-    given, _ = parser.parse_known_args(list(argv))
+    # Both --min_kept and --min-kept; what stands before an equals sign, too, is a name.
+    names = [re.sub(r"^--[^=]+", lambda name: f"--{name[0][2:].replace('-', '_')}", each) for each in argv]
+    given, others = parser.parse_known_args(names)
+    known = [option for action in parser._actions for option in action.option_strings]
+    for other in others:
+        if other.startswith("--") and (meant := difflib.get_close_matches(other, known, n=1, cutoff=0.85)):
+            parser.error(f"{other} is no argument: {meant[0]} is")
     # Part of file names; Glue's own are jr_ and hexadecimal digits.
     run_id = re.sub(r"[^A-Za-z0-9_-]", "_", given.JOB_RUN_ID or f"local_{uuid.uuid4().hex}")
     return Arguments(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,6 +53,18 @@ def folder(cleaned_uri: str) -> str:
     return f"{cleaned_uri}/load_audit/"
 
 
+@dataclass(frozen=True)
+class LastLoad:
+    """The month's latest committed load."""
+
+    committed_at: datetime
+    etags: Mapping[str, str]  # of its source files, by URI
+
+    def next_commit(self, now: datetime) -> datetime:
+        """Now, yet later than it, whatever its machine's clock said: the latest commit is the one that counts."""
+        return max(now, self.committed_at + timedelta(milliseconds=1))
+
+
 def put(
     storage: Storage,
     arguments: Arguments,
@@ -62,7 +74,10 @@ def put(
     started: datetime,
     now: datetime,
 ) -> str:
-    """Write the rows of a run as one object, in one PUT: whoever reads sees all of them or none. Returns its URI."""
+    """Write the rows of a run as one object, in one PUT: whoever reads sees all of them or none. Returns its URI.
+
+    :param now: the time of the commit, or of the refusal
+    """
     common = {
         "service": arguments.service,
         "year": arguments.year,
@@ -96,13 +111,21 @@ def put(
     return uri
 
 
-def last_etags(storage: Storage, arguments: Arguments) -> dict[str, str]:
-    """Source file -> ETag of the month's latest committed load."""
-    for uri in sorted((each.uri for each in storage.list(_prefix(arguments))), reverse=True):
-        rows = pq.read_table(io.BytesIO(storage.get(uri)), columns=["status", "source_file", "etag"]).to_pylist()
+def runs(storage: Storage, arguments: Arguments) -> dict[str, str]:
+    """The month's runs that have an audit object: run id -> its URI, in the order in which they were put."""
+    prefix = _prefix(arguments)
+    found = {each.uri.removeprefix(prefix).removesuffix(".parquet"): each.uri for each in storage.list(prefix)}
+    return {name.partition("-")[2]: found[name] for name in sorted(found)}
+
+
+def last_load(storage: Storage, uris: Iterable[str]) -> LastLoad | None:
+    """The latest committed load of these objects; None when none was committed."""
+    for uri in sorted(uris, reverse=True):
+        columns = ["status", "source_file", "etag", "committed_at"]
+        rows = pq.read_table(io.BytesIO(storage.get(uri)), columns=columns).to_pylist()
         if rows and rows[0]["status"] == COMMITTED:
-            return {row["source_file"]: row["etag"] for row in rows}
-    return {}
+            return LastLoad(rows[0]["committed_at"], {row["source_file"]: row["etag"] for row in rows})
+    return None
 
 
 def _prefix(arguments: Arguments) -> str:

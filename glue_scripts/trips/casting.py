@@ -26,19 +26,19 @@ def present(frame: DataFrame, raw: str) -> Column:
     return value
 
 
-def cast_columns(frame: DataFrame, columns: Mapping[str, str]) -> tuple[dict[str, Column], dict[str, Column]]:
-    """Every canonical column, and for those in the file whether a row's value is there but uncastable."""
-    values: dict[str, Column] = {}
-    uncastable: dict[str, Column] = {}
-    for name, (kind, _) in RAW.items():
-        if name not in columns:
-            values[name] = F.lit(None).cast(kind)
-            continue
-        raw = columns[name]
-        given = present(frame, raw)
-        values[name] = _CASTS[kind](given, frame.schema[raw].dataType, name)
-        uncastable[name] = given.isNotNull() & values[name].isNull()
-    return values, uncastable
+def cast_columns(frame: DataFrame, columns: Mapping[str, str]) -> dict[str, Column]:
+    """Every canonical column of a frame of raw ones; NULL where a value is missing or cannot be cast."""
+    return {
+        name: _CASTS[kind](present(frame, columns[name]), frame.schema[columns[name]].dataType, name)
+        if name in columns
+        else F.lit(None).cast(kind)
+        for name, (kind, _) in RAW.items()
+    }
+
+
+def uncastable(frame: DataFrame, columns: Mapping[str, str], cast: Mapping[str, Column]) -> dict[str, Column]:
+    """For every canonical column in the file, whether a row's value is there but could not be cast."""
+    return {name: present(frame, raw).isNotNull() & cast[name].isNull() for name, raw in columns.items()}
 
 
 def _whole(value: Column, of: T.DataType, name: str) -> Column:
@@ -74,10 +74,11 @@ def _double(value: Column, of: T.DataType, name: str) -> Column:
 def _money(value: Column, of: T.DataType, name: str) -> Column:
     # Spark goes from a double to a decimal by the double's text, half up: 1.005 becomes 1.01.
     if isinstance(of, T.StringType):
-        return F.when(value.rlike(_NUMBER), value.cast("decimal(38,18)").cast(MONEY))
+        return F.when(value.rlike(_NUMBER), value.cast(MONEY))
     if not isinstance(of, T.NumericType):
         return F.lit(None).cast(MONEY)
-    return value.cast(MONEY)
+    # As a double, a float of 1.005 has other decimals.
+    return (value.cast("string") if isinstance(of, T.FloatType) else value).cast(MONEY)
 
 
 def _time(value: Column, of: T.DataType, name: str) -> Column:
@@ -85,6 +86,8 @@ def _time(value: Column, of: T.DataType, name: str) -> Column:
         return F.when(value.rlike(_DATE_TIME), value.cast(TIME))
     if isinstance(of, (T.TimestampType, T.TimestampNTZType)):
         return value.cast(TIME)
+    if isinstance(of, T.LongType):  # nanoseconds: Spark has no type for them
+        return F.timestamp_micros(F.call_function("div", value, F.lit(1000)))
     return F.lit(None).cast(TIME)
 
 

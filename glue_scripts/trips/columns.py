@@ -63,6 +63,7 @@ TRIPS = (
     "airport_fee", "cbd_congestion_fee", "ehail_fee", "total_amount", "is_reversal", "suspect", "source_file",
     "run_id", "loaded_at",
 )  # fmt: skip
+TIMES = ("pickup_at", "dropoff_at", "loaded_at")
 
 
 def canonical(raw_names: Iterable[str], where: str) -> tuple[dict[str, str], list[str]]:

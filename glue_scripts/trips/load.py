@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from pyspark.sql import SparkSession
@@ -13,18 +14,25 @@ from trips import audit
 from trips.arguments import Arguments
 from trips.audit import FileCounts
 from trips.errors import LoadError
-from trips.publish import Staging, delete_superseded, totals
+from trips.publish import Staging, delete_leftovers, leftovers, totals
 from trips.reading import RawFile, find, read, together, unreadable
-from trips.storage import Storage
+from trips.storage import Object, Storage
 from trips.transform import staged
 
 _SETTINGS = {
+    # The one big shuffle has a number of partitions of its own, and what is counted is a handful of rows.
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",  # a failed cast is a row's fault, not the job's
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Kept and rejected rows are written side by side in the order they come, else Spark sorts them by that first.
     "spark.sql.maxConcurrentOutputFileWriters": "2",
-    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.sql.caseSensitive": "true",  # a file may have airport_fee and Airport_fee: that is for us to refuse
+    "spark.sql.legacy.parquet.nanosAsLong": "true",  # pandas writes such times, which Spark does not know
+    # A pickup of the year 1 is a row to reject, not a reason to stop.
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
 }
 
 
@@ -36,31 +44,32 @@ def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
     began, started = time.monotonic(), _now()
     storage = storage or Storage()
     found = find(storage, arguments.raw_uri)
-    spark = SparkSession.builder.appName(f"clean {arguments.label}").getOrCreate()
-    for name, value in _SETTINGS.items():
-        spark.conf.set(name, value)
-    files = [read(spark, each) for each in found]
-    _say_what_is_new(files, audit.last_etags(storage, arguments))
-    rows = sum(file.rows for file in files)
-    if not rows and not arguments.allow_empty:
-        names = ", ".join(file.uri for file in files)
-        raise LoadError(f"{names} has no rows: upload the month's file, or say --allow_empty true to empty the month")
+    earlier = audit.runs(storage, arguments)
+    if arguments.run_id in earlier:
+        raise LoadError(f"the run {arguments.run_id} is over: {earlier[arguments.run_id]} says what came of it")
+    last = audit.last_load(storage, earlier.values())
+    # Found now, deleted after the commit: what other runs write from here on is theirs.
+    old = leftovers(storage, arguments)
+    files = _read(found, arguments)
+    changed = _say_what_is_new(files, last.etags if last else {})
 
     counts = [FileCounts(file.uri, file.size, file.etag, file.rows, file.unknown) for file in files]
-    staging = Staging(spark, storage, arguments)
+    staging = Staging(SparkSession.builder.getOrCreate(), storage, arguments)
     try:
         _stage(staging, files, arguments, started, counts)
+        _refuse_changed(storage, arguments, files)
         _refuse_too_little(storage, arguments, counts, started)
         published = staging.publish()
-        committed = audit.put(storage, arguments, counts, status=audit.COMMITTED, started=started, now=_now())
+        now = last.next_commit(_now()) if last else _now()
+        committed = audit.put(storage, arguments, counts, status=audit.COMMITTED, started=started, now=now)
     except BaseException:
-        staging.clear_own()
+        # Only what is staged: if the commit's answer was lost, the published files may be the month by now.
+        with contextlib.suppress(Exception):
+            staging.clear()
         raise
     kept, quarantined = _sum(counts, "rows_kept"), _sum(counts, "rows_quarantined")
+    rows = _sum(counts, "rows_read")
     print(f"{arguments.label}: {rows} rows read, {kept} kept, {quarantined} quarantined; committed by {committed}")
-    superseded = delete_superseded(storage, arguments)
-    staging.clear()
-    print(f"{len(published)} files are current, {superseded} superseded ones are deleted")
     if arguments.report_uri:
         report = {
             "service": arguments.service,
@@ -74,8 +83,33 @@ def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
             "files": published,
             "seconds": round(time.monotonic() - began, 3),
             "unknown_columns": sorted({name for file in files for name in file.unknown}),
+            "changed_files": changed,
         }
         storage.put(arguments.report_uri, json.dumps(report).encode())
+    _tidy(storage, arguments, staging, old, earlier)
+
+
+def _read(found: Sequence[Object], arguments: Arguments) -> list[RawFile]:
+    spark = SparkSession.builder.appName(f"clean {arguments.label}").getOrCreate()
+    for name, value in _SETTINGS.items():
+        spark.conf.set(name, value)
+    files = [read(spark, each) for each in found]
+    if not any(file.rows for file in files) and not arguments.allow_empty:
+        names = ", ".join(file.uri for file in files)
+        raise LoadError(f"{names} has no rows: upload the month's file, or say --allow_empty true to empty the month")
+    return files
+
+
+def _tidy(
+    storage: Storage, arguments: Arguments, staging: Staging, old: Sequence[str], earlier: Mapping[str, str]
+) -> None:
+    """Delete what nobody reads any more. The month is loaded: a fault here is no fault of the load."""
+    try:
+        staging.clear()
+        newer = set(audit.runs(storage, arguments)) - set(earlier)
+        print(f"{delete_leftovers(storage, old, newer)} superseded files are deleted")
+    except Exception as error:
+        print(f"superseded files are left for the month's next load: {type(error).__name__}: {error}")
 
 
 def _stage(
@@ -115,14 +149,26 @@ def _refuse_too_little(storage: Storage, arguments: Arguments, counts: Sequence[
     )
 
 
-def _say_what_is_new(files: Sequence[RawFile], last: dict[str, str]) -> None:
+def _refuse_changed(storage: Storage, arguments: Arguments, files: Sequence[RawFile]) -> None:
+    now = {each.uri: each.etag for each in find(storage, arguments.raw_uri)}
+    for file in files:
+        if now.get(file.uri) != file.etag:
+            raise LoadError(f"the raw file {file.uri} was replaced while it was read: run the month again")
+
+
+def _say_what_is_new(files: Sequence[RawFile], last: Mapping[str, str]) -> list[str]:
+    """Files that have changed since the month's last load."""
+    changed = []
     for file in files:
         size = f"{file.rows} rows, {file.size} bytes"
-        before = last.get(file.uri)
-        known = "" if before in (None, file.etag) else f"; it has changed since its last load (ETag was {before})"
+        before, known = last.get(file.uri), ""
+        if before not in (None, file.etag):
+            changed.append(file.uri)
+            known = f"; it has changed since its last load (its ETag was {before})"
         print(f"reading {file.uri}: {size}, ETag {file.etag}{known}")
         if file.unknown:
             print(f"columns of {file.uri} that nothing is known of, left out: {', '.join(file.unknown)}")
+    return changed
 
 
 def _sum(counts: Sequence[FileCounts], name: str) -> int:
@@ -130,4 +176,5 @@ def _sum(counts: Sequence[FileCounts], name: str) -> int:
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)  # Athena's timestamps have no more

@@ -1,19 +1,21 @@
 """Publishing a month: staged, counted, copied under the run's name, committed by one PUT; only then are old files gone.
 
-At every moment the month is as it was or as it becomes: readers follow load_audit to the committed run's rows.
+At every moment the month is as it was or as it becomes: readers follow load_audit to the committed run's rows. Nothing
+is overwritten or renamed. A run that dies leaves files that nobody reads; the month's next load removes them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from trips.arguments import MARKS, REASONS, Arguments
 from trips.audit import FileCounts
-from trips.storage import Storage
+from trips.errors import LoadError
+from trips.storage import Object, Storage
 from trips.transform import KEPT, unpacked
 
 TABLES = ("trips", "quarantine_trips")
@@ -28,22 +30,31 @@ class Staging:
 
     def __init__(self, spark: SparkSession, storage: Storage, arguments: Arguments) -> None:
         self._spark, self._storage, self._arguments = spark, storage, arguments
-        self._month = f"{arguments.cleaned_uri}/_staging/{arguments.partition}/"
-        self._root = f"{self._month}{arguments.run_id}/"
+        root = f"{_staging_of(arguments)}{arguments.run_id}/"
+        self._root = root
+        self._rejected = f"{root}all/{KEPT}=false"
+        self._folders = {"trips": f"{root}all/{KEPT}=true", "quarantine_trips": f"{root}quarantine"}
 
     def write(self, rows: DataFrame) -> None:
-        """Write all rows in one go, then the rejected ones again with the columns that only they have."""
+        """Write all rows in one go, then the rejected ones again with the columns that only they have.
+
+        A table without rows gets a file all the same: its columns make the crawler's table, which dbt expects.
+        """
         rows.write.mode("overwrite").partitionBy(KEPT).parquet(f"{self._root}all")
-        if self._files(f"all/{KEPT}=false"):
-            rejected = self._spark.read.parquet(f"{self._root}all/{KEPT}=false")
-            unpacked(rejected).coalesce(1).write.mode("overwrite").parquet(f"{self._root}rejected")
+        if self._files(self._rejected):
+            rejected = unpacked(self._spark.read.schema(rows.drop(KEPT).schema).parquet(self._rejected))
+            rejected.coalesce(1).write.mode("overwrite").parquet(self._folders["quarantine_trips"])
+        for table, empty in (("trips", rows.drop(KEPT)), ("quarantine_trips", unpacked(rows))):
+            if not self.files(table):
+                nothing = self._spark.createDataFrame([], empty.schema)
+                nothing.write.mode("overwrite").parquet(self._folders[table])
 
-    def files(self, table: str) -> list[str]:
+    def files(self, table: str) -> list[Object]:
         """The staged files of a table."""
-        return self._files(f"all/{KEPT}=true" if table == "trips" else "rejected")
+        return self._files(self._folders[table])
 
-    def _files(self, folder: str) -> list[str]:
-        return [each.uri for each in self._storage.list(f"{self._root}{folder}/") if each.uri.endswith(".parquet")]
+    def _files(self, folder: str) -> list[Object]:
+        return [each for each in self._storage.list(f"{folder}/") if each.uri.endswith(".parquet")]
 
     def count(self, files: Sequence[FileCounts]) -> None:
         """Count what was written, back from the written files."""
@@ -56,41 +67,58 @@ class Staging:
             file.rows_quarantined, file.rejected = row["rows"], {reason: row[reason] for reason in REASONS}
 
     def _counted(self, table: str, column: str, names: Sequence[str]) -> list[Row]:
-        files = self.files(table)
-        if not files:
-            return []
         each = [F.count_if(F.array_contains(column, name)).alias(name) for name in names]
-        counts = self._spark.read.parquet(*files).groupBy("source_file").agg(F.count(F.lit(1)).alias("rows"), *each)
-        return counts.collect()
+        written = self._spark.read.parquet(self._folders[table])
+        return written.groupBy("source_file").agg(F.count(F.lit(1)).alias("rows"), *each).collect()
 
     def publish(self) -> list[str]:
-        """Copy the files into their tables under the run's name, where no reader looks before the commit."""
-        published = []
+        """Copy the files into their tables under the run's name, where no reader looks before the commit.
+
+        :raises LoadError: when they are not all there: another run of the month took this one for a dead one
+        """
+        published: dict[str, int] = {}
         for table in TABLES:
             for number, file in enumerate(self.files(table)):
                 target = f"{_month_of(table, self._arguments)}{self._arguments.run_id}-{number:05d}.parquet"
-                self._storage.copy(file, target)
-                published.append(target)
-        return published
+                published[target] = file.size
+                try:
+                    self._storage.copy(file.uri, target)
+                except Exception as error:
+                    if file in self.files(table):
+                        raise
+                    raise self._lost([file.uri]) from error
+        there = {each.uri: each.size for each in month_files(self._storage, self._arguments)}
+        if lost := [uri for uri, size in published.items() if there.get(uri) != size]:
+            raise self._lost(lost)
+        return list(published)
+
+    def _lost(self, uris: Sequence[str]) -> LoadError:
+        return LoadError(
+            f"{', '.join(uris)} disappeared before the commit: another run loaded {self._arguments.label} at the same "
+            "time. The month is as that run left it; run one load of a month at a time"
+        )
 
     def clear(self) -> None:
-        """Delete what is staged, that of dead runs of the month included."""
-        self._storage.delete([each.uri for each in self._storage.list(self._month)])
-
-    def clear_own(self) -> None:
         """Delete what this run staged."""
         self._storage.delete([each.uri for each in self._storage.list(self._root)])
 
 
-def delete_superseded(storage: Storage, arguments: Arguments) -> int:
-    """After the commit: delete the month's files of every other run, committed earlier or dead; how many."""
-    deleted = 0
-    for table in TABLES:
-        folder = _month_of(table, arguments)
-        others = [each.uri for each in storage.list(folder) if not each.uri.startswith(f"{folder}{arguments.run_id}-")]
-        storage.delete(others)
-        deleted += len(others)
-    return deleted
+def month_files(storage: Storage, arguments: Arguments) -> list[Object]:
+    """The month's files in the tables, of whatever run."""
+    return [each for table in TABLES for each in storage.list(_month_of(table, arguments))]
+
+
+def leftovers(storage: Storage, arguments: Arguments) -> list[str]:
+    """What other runs of the month have left: superseded by this one's commit, or of dead runs."""
+    staged = storage.list(_staging_of(arguments))
+    return [each.uri for each in [*month_files(storage, arguments), *staged]]
+
+
+def delete_leftovers(storage: Storage, found: Sequence[str], newer_runs: Collection[str]) -> int:
+    """Delete them, except those of runs that committed since they were found; how many are gone."""
+    gone = [uri for uri in found if not any(f"/{run}-" in uri or f"/{run}/" in uri for run in newer_runs)]
+    storage.delete(gone)
+    return len(gone)
 
 
 def totals(files: Sequence[FileCounts]) -> dict[str, int]:
@@ -100,6 +128,10 @@ def totals(files: Sequence[FileCounts]) -> dict[str, int]:
         for reason, rows in file.rejected.items():
             found[reason] += rows
     return {reason: rows for reason, rows in sorted(found.items()) if rows}
+
+
+def _staging_of(arguments: Arguments) -> str:
+    return f"{arguments.cleaned_uri}/_staging/{arguments.partition}/"
 
 
 def _month_of(table: str, arguments: Arguments) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
+
+from trips.errors import LoadError
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,18 @@ class Storage:
     def list(self, prefix: str) -> Iterator[Object]:
         """Objects whose URI begins with this, by name; folders' markers are passed over."""
         bucket, key = split(prefix)
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
-            for each in page.get("Contents", ()):
-                if not each["Key"].endswith("/"):
-                    yield Object(f"s3://{bucket}/{each['Key']}", each["Size"], each["ETag"].strip('"'))
+        try:
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+                for each in page.get("Contents", ()):
+                    if not each["Key"].endswith("/"):
+                        yield Object(f"s3://{bucket}/{each['Key']}", each["Size"], each["ETag"].strip('"'))
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "NoSuchBucket":
+                raise LoadError(f"the bucket of {prefix} does not exist: correct the argument, or create it") from error
+            if code == "AccessDenied":
+                raise LoadError(f"the job's role may not list {prefix}: allow it s3:ListBucket there") from error
+            raise
 
     def get(self, uri: str) -> bytes:
         bucket, key = split(uri)

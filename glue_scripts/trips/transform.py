@@ -11,48 +11,47 @@ from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
-from trips import rules
+from trips import identity, rules
 from trips.arguments import Arguments
-from trips.casting import cast_columns
-from trips.columns import RAW, TRIPS
+from trips.casting import cast_columns, uncastable
+from trips.columns import RAW, TIMES, TRIPS
 from trips.reading import SOURCE_FILE, quoted
 
 KEPT = "__kept"
 _PICKUP, _HASH_1, _HASH_2, _OCCURRENCE = "__pickup", "__hash_1", "__hash_2", "__occurrence"
-_ROWS_PER_FILE = 1_000_000
+_ROWS_PER_FILE = 750_000
 _MOST_FILES = 4
-_BITS = 62
+_MICROSECONDS = "yyyy-MM-dd HH:mm:ss.SSSSSS"
+_JSON = {"ignoreNullFields": "false", "timestampNTZFormat": _MICROSECONDS, "timestampFormat": _MICROSECONDS}
 
 
 def staged(
     frame: DataFrame, columns: Mapping[str, str], rows: int, arguments: Arguments, loaded_at: datetime
 ) -> DataFrame:
-    """Every row with the cleaned zone's columns and whether it is kept, in 1 to 4 partitions sorted by pickup."""
+    """Every row with the cleaned zone's columns and whether it is kept, in 1 to 4 partitions, each sorted by pickup."""
     raw_columns = [name for name in frame.columns if name != SOURCE_FILE]
-    values, _ = cast_columns(frame, columns)
+    values = cast_columns(frame, columns)
     stuck = rules.stuck_vendors(frame, columns, values, int(arguments.month))
-    hash_1, hash_2 = _hashes(frame, raw_columns, f"{arguments.service} {arguments.year}-{arguments.month}")
+    hash_1, hash_2 = _hashes(frame, columns, raw_columns, arguments)
     hashed = frame.select(
         *map(quoted, frame.columns), values["pickup_at"].alias(_PICKUP), hash_1.alias(_HASH_1), hash_2.alias(_HASH_2)
     )
     files = min(max(-(-rows // _ROWS_PER_FILE), 1), _MOST_FILES)
-    # Ranges of pickups satisfy the window too: equal rows have equal pickups. So this shuffle is the only one.
-    ranged = hashed.repartitionByRange(files, F.col(_PICKUP))
+    # Equal rows have equal pickups: the window needs no shuffle of its own, and its sort is the files' order. By hash,
+    # since ranges of pickups would first be sampled, which computes every row once more.
+    shuffled = hashed.repartition(files, F.col(_PICKUP))
     equal_rows = Window.partitionBy(_PICKUP, _HASH_1, _HASH_2).orderBy(SOURCE_FILE)
-    numbered = ranged.withColumn(_OCCURRENCE, F.row_number().over(equal_rows))
+    numbered = shuffled.withColumn(_OCCURRENCE, F.row_number().over(equal_rows))
 
-    values, uncastable = cast_columns(numbered, columns)
-    mask = rules.reasons(arguments, values, uncastable, F.col(_OCCURRENCE) > 1)
-    judged = numbered.select(
-        *map(quoted, numbered.columns),
-        *(values[name].alias(f"__{name}") for name in RAW),
-        mask.alias("__mask"),
-    )
+    # Cast first and judged then: judged in one go, every value would be cast again for each rule about it.
+    values = cast_columns(numbered, columns)
     canonical = {name: F.col(f"__{name}") for name in RAW}
+    cast = numbered.select(*map(quoted, numbered.columns), *(values[name].alias(f"__{name}") for name in RAW))
+    mask = rules.reasons(arguments, canonical, uncastable(cast, columns, canonical), F.col(_OCCURRENCE) > 1)
+    judged = cast.withColumn("__mask", mask)
     marks = rules.marks(arguments, canonical, stuck)
-    raw_row = F.to_json(F.struct(*map(quoted, raw_columns)))
+    raw_row = F.to_json(F.struct(*map(quoted, raw_columns)), _JSON)
     rejected = F.concat(F.array(raw_row, F.col("__mask").cast("string")), marks)
     made = {
         **canonical,
@@ -61,13 +60,19 @@ def staged(
             ~F.coalesce(canonical["trip_distance"] > arguments.thresholds.max_miles, F.lit(False)),
             canonical["trip_distance"],
         ),
-        "trip_id": _trip_id("duplicate" in arguments.thresholds.off),
+        "trip_id": identity.trip_id(
+            (F.col(_HASH_1), F.col(_HASH_2)),
+            F.col(_OCCURRENCE) if "duplicate" in arguments.thresholds.off else None,
+        ),
         "is_reversal": F.coalesce(canonical["total_amount"] < 0, F.lit(False)),
         "suspect": F.when(F.col("__mask") == 0, marks).otherwise(rejected),
         "source_file": F.col(SOURCE_FILE),
         "run_id": F.lit(arguments.run_id),
         "loaded_at": F.lit(loaded_at.isoformat(" ")).cast("timestamp"),
     }
+    for name in TIMES:
+        # Wall clock times: with Spark's other kind, readers would convert them to their own zone.
+        made[name] = made[name].cast("timestamp_ntz")
     return judged.select(*(made[name].alias(name) for name in TRIPS), (F.col("__mask") == 0).alias(KEPT))
 
 
@@ -75,46 +80,16 @@ def unpacked(rejected: DataFrame) -> DataFrame:
     """Rejected rows as staged, with the quarantine's own columns."""
     packed = F.col("suspect")
     own = {
-        "suspect": F.slice(packed, 3, F.size(packed)).alias("suspect"),
+        "reasons": rules.reason_names(packed[1].cast("int")),
+        "raw_row": packed[0],
+        "suspect": F.slice(packed, 3, F.size(packed)),
     }
-    return rejected.select(
-        *(own.get(name, F.col(name)) for name in TRIPS),
-        rules.reason_names(packed[1].cast("int")).alias("reasons"),
-        packed[0].alias("raw_row"),
-    )
+    return rejected.withColumns(own).select(*TRIPS, "reasons", "raw_row")
 
 
-def _trip_id(every_occurrence: bool) -> Column:
-    """32 hexadecimal digits: two 64-bit hashes, of which Spark's own function skips nulls and ours does not."""
-    first, second = F.col(_HASH_1), F.col(_HASH_2)
-    if every_occurrence:
-        later = F.col(_OCCURRENCE) > 1
-        first = F.when(later, F.xxhash64(first, F.col(_OCCURRENCE))).otherwise(first)
-        second = F.when(later, F.xxhash64(second, F.col(_OCCURRENCE))).otherwise(second)
-    return F.concat(*(F.lpad(F.lower(F.hex(half)), 16, "0") for half in (first, second)))
-
-
-def _hashes(frame: DataFrame, raw_columns: list[str], unit: str) -> tuple[Column, Column]:
-    names = sorted(raw_columns, key=str.lower)
-    values = [_hashable(frame, name) for name in names]
-    # xxhash64 passes over nulls: (1.5, null) would equal (null, 1.5). So which ones are null is hashed too.
-    nulls = [
-        sum((F.when(value.isNull(), 1 << bit).otherwise(0) for bit, value in enumerate(chunk)), F.lit(0).cast("bigint"))
-        for chunk in (values[at : at + _BITS] for at in range(0, len(values), _BITS))
-    ]
-    return (
-        F.xxhash64(F.lit(f"1 {unit}"), *nulls, *values),
-        F.xxhash64(F.lit(f"2 {unit}"), *nulls, *values),
-    )
-
-
-def _hashable(frame: DataFrame, name: str) -> Column:
-    """A raw value in the widest type of its kind: whether a file has 32 or 64 bits makes no other trip of it."""
-    of = frame.schema[name].dataType
-    if isinstance(of, T.IntegralType):
-        return quoted(name).cast("bigint")
-    if isinstance(of, T.FractionalType):
-        return quoted(name).cast("double")
-    if isinstance(of, (T.TimestampType, T.TimestampNTZType)):
-        return F.unix_micros(quoted(name).cast("timestamp"))
-    return quoted(name).cast("string")
+def _hashes(
+    frame: DataFrame, columns: Mapping[str, str], raw_columns: list[str], arguments: Arguments
+) -> tuple[Column, Column]:
+    unknown = {name: identity.comparable(quoted(name), frame.schema[name].dataType) for name in raw_columns}
+    known = {name: unknown.pop(raw_name) for name, raw_name in columns.items()}
+    return identity.hashes(arguments.service, f"{arguments.year}-{arguments.month}", known, unknown)

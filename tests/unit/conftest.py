@@ -1,4 +1,4 @@
-"""An AWS by script, and a task's way through Airflow without Airflow's database: for operators, sensors and triggers."""
+"""An AWS by script, and a task's way through Airflow without its database: for operators, sensors and triggers."""
 
 from __future__ import annotations
 
@@ -150,7 +150,8 @@ class Task:
         try:
             return self.make().execute(self.context)
         except TaskDeferred as deferred:
-            assert deferred.timeout is None, "a timeout of Airflow's would end the wait without coming back"
+            # A timeout of Airflow's would end the wait without coming back.
+            assert deferred.timeout is None  # noqa: PT017
             path, arguments = deferred.trigger.serialize()
             self.trigger = path, json.loads(json.dumps(arguments))
             self.event = json.loads(json.dumps(asyncio.run(first_event(*self.trigger))))

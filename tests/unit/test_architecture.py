@@ -30,7 +30,7 @@ ALLOWED = {
     "demo": BASE | {"local_aws", "sample_data", "cli", "aws", "dbt"},
     "cli": BASE | {"local_aws", "sample_data", "demo"},
 }
-WITHOUT_AIRFLOW = ("month", "config", "starter", "sample_data", "provider_info", "aws", "dbt", "local_aws", "cli", "demo")
+WITHOUT_AIRFLOW = {*BASE, "sample_data", "provider_info", "aws", "dbt", "local_aws", "cli", "demo"}
 WITH_AIRFLOW_ALL_THE_SAME = {f"{PACKAGE}/dbt/profile.py"}
 
 

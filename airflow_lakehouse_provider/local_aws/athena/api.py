@@ -1,31 +1,34 @@
-"""Amazon Athena's API: what is asked is checked as AWS checks it, then handed to executions and settings.
+"""Amazon Athena's API: what is asked is checked as AWS checks it, then handed to executions and what Athena keeps.
 
 Source: https://docs.aws.amazon.com/athena/latest/APIReference/API_Operations.html
 """
 
 from __future__ import annotations
 
-import re
 import threading
-import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_lakehouse_provider.local_aws.athena.executions import ACTIVE, Executions, new_id
+from airflow_lakehouse_provider.local_aws.athena.data_catalogs import CATALOG, DataCatalogs
+from airflow_lakehouse_provider.local_aws.athena.executions import ACTIVE, Executions
+from airflow_lakehouse_provider.local_aws.athena.outcome import Outcome
 from airflow_lakehouse_provider.local_aws.athena.results import PAGE
-from airflow_lakehouse_provider.local_aws.athena.settings import CATALOG, ENGINE, PRIMARY, Settings
+from airflow_lakehouse_provider.local_aws.athena.saved_statements import SavedStatements
 from airflow_lakehouse_provider.local_aws.athena.sql import SqlError, warm
 from airflow_lakehouse_provider.local_aws.athena.statements import Statement, accept
-from airflow_lakehouse_provider.local_aws.athena.tokens import Reader
+from airflow_lakehouse_provider.local_aws.athena.tokens import Reader, tokens
+from airflow_lakehouse_provider.local_aws.athena.work_groups import ENGINE, PRIMARY, WorkGroups
 from airflow_lakehouse_provider.local_aws.catalog import Catalog
-from airflow_lakehouse_provider.local_aws.glue.documents import Documents
+from airflow_lakehouse_provider.local_aws.documents import Documents
 from airflow_lakehouse_provider.local_aws.s3 import ObjectStore, split_uri
-from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, page
+from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, epoch, page
 
 Doc = dict[str, Any]
 LONGEST = 262_144  # bytes of a statement
-_MOST_AT_ONCE = 50  # of the Batch operations
+_MOST_AT_ONCE = 50  # of BatchGetQueryExecution
+_IDENTITY = ("QueryString", "QueryExecutionContext", "WorkGroup", "ResultConfiguration", "ExecutionParameters")
 
 
 class Athena:
@@ -35,13 +38,15 @@ class Athena:
 
     def __init__(self, state_dir: Path, store: ObjectStore, catalog: Catalog) -> None:
         self._store = store
-        self._catalog = catalog
         self._documents = Documents(state_dir / "athena.sqlite")
-        self._settings = Settings(self._documents)
+        self._groups = WorkGroups(self._documents)
+        self._saved = SavedStatements(self._documents, self._groups)
         self._executions = Executions(state_dir, store, catalog, self._documents)
         self._starting = threading.Lock()
         self.operations = {
-            **self._settings.operations,
+            **self._groups.operations,
+            **self._saved.operations,
+            **DataCatalogs(catalog).operations,
             "StartQueryExecution": self.start,
             "GetQueryExecution": self.get,
             "BatchGetQueryExecution": self.batch_get,
@@ -49,12 +54,6 @@ class Athena:
             "ListQueryExecutions": self.list_executions,
             "GetQueryResults": self.results,
             "GetQueryRuntimeStatistics": self.runtime,
-            "GetDataCatalog": self.get_data_catalog,
-            "ListDataCatalogs": self.list_data_catalogs,
-            "GetDatabase": self.get_database,
-            "ListDatabases": self.list_databases,
-            "GetTableMetadata": self.get_table,
-            "ListTableMetadata": self.list_tables,
         }
         # The parser's tables take a third of a second to build: not while the first query waits.
         threading.Thread(target=warm, name="athena-warm", daemon=True).start()
@@ -63,49 +62,44 @@ class Athena:
         self._executions.close()
         self._documents.close()
 
-    # Query executions
-
     def start(self, request: Doc, caller: Caller) -> Doc:
         text = request["QueryString"]
         if len(text.encode()) > LONGEST:
-            raise _invalid(f"Query string is longer than {LONGEST} bytes")
-        group = self._settings.work_group(request.get("WorkGroup", PRIMARY))
+            raise _invalid(f"Query string is longer than {LONGEST} bytes: it has {len(text.encode())}")
+        group = self._groups.find(request.get("WorkGroup", PRIMARY))
         if group["State"] != "ENABLED":
             raise _invalid(f"WorkGroup {group['Name']} is disabled.")
         if (catalog := request.get("QueryExecutionContext", {}).get("Catalog", CATALOG)).lower() != CATALOG.lower():
             raise _invalid(f"Catalog {catalog} is not found: this local AWS has {CATALOG}")
         output, enforced = self._output(request, group)
-        token = request.get("ClientRequestToken")
+        if (before := self._started(request)) is not None:
+            return before
+        statement = self._accepted(text, request.get("ExecutionParameters", ()), group["Name"])
+        execution = _execution(request, statement, group["Name"], output, enforced)
         with self._starting:
-            if token and (before := self._documents.get("token", token)) is not None:
-                if before["QueryString"] != text:
-                    raise _invalid("Idempotent parameters do not match")
-                return {"QueryExecutionId": before["QueryExecutionId"]}
-            statement = self._accepted(text, request.get("ExecutionParameters", ()), group["Name"])
-            execution_id = new_id()
-            if token:
-                self._documents.put("token", token, {"QueryExecutionId": execution_id, "QueryString": text})
-        extension = "csv" if statement.kind == "DML" else "txt"
-        execution = {
-            "QueryExecutionId": execution_id,
-            "Query": text,
-            "StatementType": statement.kind,
-            "SubstatementType": statement.subkind,
-            "ResultConfiguration": {
-                **request.get("ResultConfiguration", {}), "OutputLocation": f"{output}{execution_id}.{extension}",
-            },
-            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
-            "QueryExecutionContext": request.get("QueryExecutionContext", {}),
-            "Status": {"State": "QUEUED", "SubmissionDateTime": round(time.time(), 3)},
-            "Statistics": {},
-            "WorkGroup": group["Name"],
-            "EngineVersion": ENGINE,
-        }  # fmt: skip
-        if parameters := request.get("ExecutionParameters"):
-            execution["ExecutionParameters"] = parameters
-        database = request.get("QueryExecutionContext", {}).get("Database", "default").lower()
-        self._executions.start(statement, execution, database=database, enforced=enforced)
-        return {"QueryExecutionId": execution_id}
+            if (before := self._started(request)) is not None:  # the same call, sent twice at once
+                return before
+            self._executions.start(
+                statement,
+                execution,
+                database=request.get("QueryExecutionContext", {}).get("Database", "default").lower(),
+                enforced=enforced,
+                cutoff=group["Configuration"].get("BytesScannedCutoffPerQuery"),
+            )
+            answer = {"QueryExecutionId": execution["QueryExecutionId"]}
+            if token := request.get("ClientRequestToken"):
+                self._documents.put("token", token, {**answer, "Request": _identity(request)})
+        return answer
+
+    def _started(self, request: Doc) -> Doc | None:
+        """What an earlier call with the same ClientRequestToken was answered."""
+        token = request.get("ClientRequestToken")
+        before = self._documents.get("token", token) if token else None
+        if before is None:
+            return None
+        if before["Request"] != _identity(request):
+            raise _invalid("Idempotent parameters do not match: this ClientRequestToken started another query")
+        return {"QueryExecutionId": before["QueryExecutionId"]}
 
     def _output(self, request: Doc, group: Doc) -> tuple[str, bool]:
         """Where results go, with a slash at the end, and whether the work group has the say."""
@@ -132,23 +126,23 @@ class Athena:
             if reader.take("EXECUTE"):
                 name = reader.pop().value
                 used = _split(reader.rest()) if reader.take("USING") else []
-                prepared = self._settings.prepared(name, group)
-                return accept(prepared["QueryStatement"], [*used, *parameters])
+                return accept(self._saved.prepared(name, group)["QueryStatement"], [*used, *parameters])
             if reader.take("PREPARE"):
-                return self._prepare(reader, text, group)
+                return self._prepare(reader, group)
+            if reader.take("DEALLOCATE", "PREPARE"):
+                name = reader.pop().value
+                reader.end()
+                return _own("DEALLOCATE", lambda: self._saved.drop_prepared(name, group))
             return accept(text, parameters)
         except SqlError as error:
-            raise AwsError(
-                "InvalidRequestException", error.message, AthenaErrorCode="MALFORMED_QUERY"
-            ) from None
+            raise AwsError("InvalidRequestException", error.message, AthenaErrorCode="MALFORMED_QUERY") from None
 
-    def _prepare(self, reader: Reader, text: str, group: str) -> Statement:
-        name = reader.identifier()
+    def _prepare(self, reader: Reader, group: str) -> Statement:
+        name = reader.pop().value
         reader.need("FROM")
         body = reader.rest()
         accept(body)
-        self._settings.put_prepared(name, group, body)
-        return Statement(text, "DDL", "PREPARE", own=lambda _, __: _nothing())
+        return _own("PREPARE", lambda: self._saved.put_prepared(name, group, body))
 
     def get(self, request: Doc, caller: Caller) -> Doc:
         return {"QueryExecution": _shown(self._executions.wait(request["QueryExecutionId"]))}
@@ -162,9 +156,8 @@ class Athena:
             try:
                 found.append(_shown(self._executions.get(query_id)))
             except AwsError as error:
-                missing.append(
-                    {"QueryExecutionId": query_id, "ErrorCode": "INVALID_QUERY_EXECUTION_ID", "ErrorMessage": error.message}
-                )
+                said = {"ErrorCode": "INVALID_QUERY_EXECUTION_ID", "ErrorMessage": error.message}
+                missing.append({"QueryExecutionId": query_id, **said})
         return {"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing}
 
     def stop(self, request: Doc, caller: Caller) -> Doc:
@@ -172,16 +165,17 @@ class Athena:
         return {}
 
     def list_executions(self, request: Doc, caller: Caller) -> Doc:
-        group = self._settings.work_group(request.get("WorkGroup", PRIMARY))["Name"]
-        found, token = page(self._executions.list(group), request, limit=50)
+        group = self._groups.find(request.get("WorkGroup", PRIMARY))["Name"]
+        found, token = page(self._executions.ids(group), request, limit=50)
         return {"QueryExecutionIds": found, **token}
 
     def results(self, request: Doc, caller: Caller) -> Doc:
         execution = self._executions.get(request["QueryExecutionId"])
         state = execution["Status"]["State"]
+        if state in ACTIVE:
+            raise _invalid(f"Query has not yet finished. Current state: {state}")
         if state != "SUCCEEDED":
-            said = "has not yet finished" if state in ACTIVE else f"did not finish successfully. Final query state: {state}"
-            raise _invalid(f"Query {said}. Current state: {state}" if state in ACTIVE else f"Query {said}")
+            raise _invalid(f"Query did not finish successfully. Final query state: {state}")
         limit = min(request.get("MaxResults", PAGE), PAGE)
         columns, rows, token = self._executions.page(execution, request.get("NextToken"), limit)
         answer: Doc = {
@@ -194,64 +188,56 @@ class Athena:
         return answer | ({"NextToken": token} if token else {})
 
     def runtime(self, request: Doc, caller: Caller) -> Doc:
-        execution = self._executions.get(request["QueryExecutionId"])
-        statistics = execution["Statistics"]
+        statistics = self._executions.get(request["QueryExecutionId"])["Statistics"]
+        times = ("QueryQueueTimeInMillis", "EngineExecutionTimeInMillis", "TotalExecutionTimeInMillis")
         return {
             "QueryRuntimeStatistics": {
-                "Timeline": {
-                    name: statistics.get(name, 0)
-                    for name in ("QueryQueueTimeInMillis", "EngineExecutionTimeInMillis", "TotalExecutionTimeInMillis")
-                },
+                "Timeline": {name: statistics.get(name, 0) for name in times},
                 "Rows": {"InputBytes": statistics.get("DataScannedInBytes", 0)},
             }
         }
 
-    # Data catalogs, databases, tables
 
-    def get_data_catalog(self, request: Doc, caller: Caller) -> Doc:
-        self._require_catalog(request["Name"])
-        return {"DataCatalog": {"Name": CATALOG, "Type": "GLUE", "Parameters": {"catalog-id": caller.account_id}}}
-
-    def list_data_catalogs(self, request: Doc, caller: Caller) -> Doc:
-        return {"DataCatalogsSummary": [{"CatalogName": CATALOG, "Type": "GLUE"}]}
-
-    def get_database(self, request: Doc, caller: Caller) -> Doc:
-        self._require_catalog(request["CatalogName"])
-        return {"Database": _database(_metadata(lambda: self._catalog.get_database(request["DatabaseName"])))}
-
-    def list_databases(self, request: Doc, caller: Caller) -> Doc:
-        self._require_catalog(request["CatalogName"])
-        found, token = page(self._catalog.get_databases(), request, limit=50)
-        return {"DatabaseList": [_database(each) for each in found], **token}
-
-    def get_table(self, request: Doc, caller: Caller) -> Doc:
-        self._require_catalog(request["CatalogName"])
-        names = (request["DatabaseName"], request["TableName"])
-        return {"TableMetadata": _table(_metadata(lambda: self._catalog.get_table(*names)))}
-
-    def list_tables(self, request: Doc, caller: Caller) -> Doc:
-        self._require_catalog(request["CatalogName"])
-        tables = _metadata(lambda: self._catalog.get_tables(request["DatabaseName"]))
-        if pattern := request.get("Expression"):
-            tables = [each for each in tables if re.fullmatch(pattern.replace("*", ".*"), each["Name"])]
-        found, token = page(tables, request, limit=50)
-        return {"TableMetadataList": [_table(each) for each in found], **token}
-
-    def _require_catalog(self, name: str) -> None:
-        if name.lower() != CATALOG.lower():
-            raise _invalid(f"Data catalog {name} was not found")
+def _execution(request: Doc, statement: Statement, group: str, output: str, enforced: bool) -> Doc:
+    """What GetQueryExecution shows of a query that was just accepted."""
+    execution_id = str(uuid.uuid4())
+    extension = "csv" if statement.kind == "DML" else "txt"
+    configuration = {} if enforced else request.get("ResultConfiguration", {})
+    execution = {
+        "QueryExecutionId": execution_id,
+        "Query": request["QueryString"],
+        "StatementType": statement.kind,
+        "SubstatementType": statement.subkind,
+        "ResultConfiguration": {**configuration, "OutputLocation": f"{output}{execution_id}.{extension}"},
+        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+        "QueryExecutionContext": request.get("QueryExecutionContext", {}),
+        "Status": {"State": "QUEUED", "SubmissionDateTime": epoch()},
+        "Statistics": {},
+        "WorkGroup": group,
+        "EngineVersion": ENGINE,
+    }
+    if parameters := request.get("ExecutionParameters"):
+        execution["ExecutionParameters"] = parameters
+    return execution
 
 
-def _nothing() -> Any:
-    from airflow_lakehouse_provider.local_aws.athena.outcome import Outcome
+def _identity(request: Doc) -> Doc:
+    """What two calls with one ClientRequestToken must have in common."""
+    return {name: request[name] for name in _IDENTITY if name in request}
 
-    return Outcome("DDL", "PREPARE")
+
+def _own(subkind: str, change: Any) -> Statement:
+    """A statement on what the service itself keeps."""
+
+    def run(_: Any) -> Outcome:
+        change()
+        return Outcome()
+
+    return Statement("DDL", subkind, run)
 
 
 def _split(values: str) -> list[str]:
     """The parameters after USING: SQL literals between commas."""
-    from airflow_lakehouse_provider.local_aws.athena.tokens import tokens
-
     parts, depth, start = [], 0, 0
     for token in tokens(values):
         depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
@@ -267,31 +253,3 @@ def _invalid(message: str) -> AwsError:
 
 def _shown(execution: Doc) -> Doc:
     return {name: value for name, value in execution.items() if name != "UpdateCount"}
-
-
-def _metadata(find: Any) -> Any:
-    try:
-        return find()
-    except AwsError as error:
-        raise AwsError("MetadataException", f"{error.code}: {error.message}") from None
-
-
-def _database(database: Doc) -> Doc:
-    members = ("Name", "Description", "Parameters")
-    return {name: database[name] for name in members if name in database}
-
-
-def _table(table: Doc) -> Doc:
-    shown = {
-        "Name": table["Name"],
-        "CreateTime": table["CreateTime"],
-        "TableType": table.get("TableType", ""),
-        "Columns": _columns(table.get("StorageDescriptor", {}).get("Columns", [])),
-        "PartitionKeys": _columns(table.get("PartitionKeys", [])),
-        "Parameters": table.get("Parameters", {}),
-    }
-    return shown
-
-
-def _columns(columns: Sequence[Doc]) -> list[Doc]:
-    return [{name: each[name] for name in ("Name", "Type", "Comment") if name in each} for each in columns]

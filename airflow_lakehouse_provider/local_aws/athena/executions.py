@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from airflow_lakehouse_provider.local_aws.athena import statements
 from airflow_lakehouse_provider.local_aws.athena.binding import Binding
 from airflow_lakehouse_provider.local_aws.athena.engine import Cancelled, Cursor, Engine
-from airflow_lakehouse_provider.local_aws.athena.results import Results
+from airflow_lakehouse_provider.local_aws.athena.failures import athena_error
+from airflow_lakehouse_provider.local_aws.athena.results import Page, Results
+from airflow_lakehouse_provider.local_aws.athena.session import Session
 from airflow_lakehouse_provider.local_aws.athena.sql import SqlError, from_duckdb
-from airflow_lakehouse_provider.local_aws.athena.statements import Session, Statement
+from airflow_lakehouse_provider.local_aws.athena.statements import Statement
 from airflow_lakehouse_provider.local_aws.catalog import Catalog
-from airflow_lakehouse_provider.local_aws.glue.documents import Documents
-from airflow_lakehouse_provider.local_aws.s3 import ObjectStore
+from airflow_lakehouse_provider.local_aws.documents import Document, Documents
+from airflow_lakehouse_provider.local_aws.s3 import SCRATCH, ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import AwsError
 
 log = logging.getLogger(__name__)
@@ -27,8 +26,8 @@ ACTIVE = ("QUEUED", "RUNNING")
 HOLD = 0.5  # seconds that GetQueryExecution waits for the end of a query that runs
 AT_ONCE = 8
 KIND = "execution"
-# Athena's error categories: 1 system, 2 user, 3 other
-_SYSTEM = {"GENERIC_INTERNAL_ERROR", "EXCEEDED_LOCAL_MEMORY_LIMIT"}
+_BY_USER = "Query was cancelled by user"
+_ENDED = "GENERIC_INTERNAL_ERROR: the local AWS ended while the query ran"
 
 
 class Executions:
@@ -38,30 +37,48 @@ class Executions:
         self._store = store
         self._catalog = catalog
         self._documents = documents
-        self._engine = Engine(store.root, store.root / ".tmp")
+        self._engine = Engine(store.root, store.root / SCRATCH)
         self._results = Results(state_dir / "athena", store)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="athena")
         self._changed = threading.Condition()
+        self._futures: dict[str, Future[None]] = {}
         self._cursors: dict[str, Cursor] = {}
         self._stopped: set[str] = set()
-        for execution in documents.all(KIND):
-            if execution["Status"]["State"] in ACTIVE:
-                self._finish(execution, "FAILED", "GENERIC_INTERNAL_ERROR: the local AWS ended while the query ran")
+        self._closing = False
+        self._fail_what_was_active()
 
     def close(self) -> None:
+        """End what runs: it FAILED, and says why."""
         with self._changed:
+            self._closing = True
             running = list(self._cursors.values())
         for cursor in running:
-            cursor.stop()
+            cursor.stop(_ENDED)
         self._pool.shutdown(cancel_futures=True)
+        self._fail_what_was_active()
         self._engine.close()
 
-    def start(self, statement: Statement, execution: dict[str, Any], *, database: str, enforced: bool) -> None:
-        """Queue an accepted statement; the execution holds what GetQueryExecution shows."""
-        self._documents.put(KIND, execution["QueryExecutionId"], execution, execution["WorkGroup"])
-        self._pool.submit(self._run, statement, execution, database, enforced)
+    def _fail_what_was_active(self) -> None:
+        for execution in self._documents.all(KIND):
+            if execution["Status"]["State"] in ACTIVE:
+                self._finish(execution, "FAILED", _ENDED)
 
-    def get(self, execution_id: str) -> dict[str, Any]:
+    def start(
+        self, statement: Statement, execution: Document, *, database: str, enforced: bool, cutoff: int | None
+    ) -> None:
+        """Queue an accepted statement.
+
+        :param execution: what GetQueryExecution shows
+        :param enforced: whether the work group has the say where data goes
+        :param cutoff: bytes that the query may read
+        """
+        execution_id = execution["QueryExecutionId"]
+        self._documents.put(KIND, execution_id, execution, execution["WorkGroup"])
+        with self._changed:
+            future = self._pool.submit(self._run, statement, execution, database, enforced, cutoff)
+            self._futures[execution_id] = future
+
+    def get(self, execution_id: str) -> Document:
         """An execution as it is now.
 
         :raises AwsError: InvalidRequestException when there is none
@@ -71,7 +88,7 @@ class Executions:
             raise AwsError("InvalidRequestException", f"QueryExecution {execution_id} was not found")
         return found
 
-    def wait(self, execution_id: str) -> dict[str, Any]:
+    def wait(self, execution_id: str) -> Document:
         """An execution, held until it ends or half a second has passed: who polls learns of the end at once."""
         until = time.monotonic() + HOLD
         with self._changed:
@@ -88,42 +105,46 @@ class Executions:
             return
         with self._changed:
             self._stopped.add(execution_id)
-            cursor = self._cursors.get(execution_id)
+            cursor, future = self._cursors.get(execution_id), self._futures.get(execution_id)
         if cursor is not None:
-            cursor.stop()
+            cursor.stop(_BY_USER)
+        elif future is not None and future.cancel():
+            self._finish(execution, "CANCELLED", _BY_USER)
+            self._forget(execution_id)
 
-    def page(self, execution: dict[str, Any], token: str | None, limit: int) -> Any:
+    def page(self, execution: Document, token: str | None, limit: int) -> Page:
         """A page of an execution's results."""
         return self._results.page(execution["QueryExecutionId"], token, limit)
 
-    def list(self, work_group: str) -> list[str]:
+    def ids(self, work_group: str) -> list[str]:
         """The ids of a work group's executions, the newest first."""
         return [found["QueryExecutionId"] for _, found in self._documents.newest(KIND, work_group)]
 
-    def _run(self, statement: Statement, execution: dict[str, Any], database: str, enforced: bool) -> None:
+    def _run(
+        self, statement: Statement, execution: Document, database: str, enforced: bool, cutoff: int | None
+    ) -> None:
         execution_id = execution["QueryExecutionId"]
         begun = time.monotonic()
         scanned = 0
         try:
-            with self._engine.cursor() as cursor:
-                with self._changed:
-                    self._cursors[execution_id] = cursor
-                    if execution_id in self._stopped:
-                        cursor.stop()
-                cursor.check()
-                self._put(execution, "RUNNING")
-                location = execution["ResultConfiguration"]["OutputLocation"]
-                binding = Binding(self._catalog, self._store, cursor, database)
-                session = Session(execution_id, binding, cursor, location.rpartition("/")[0] + "/", enforced)
-                outcome = statements.execute(statement, session)
-                self._results.write(execution_id, outcome, location)
-                if outcome.manifest is not None:
-                    self._write_manifest(execution, outcome.manifest, location)
-                cursor.check()
-                scanned = cursor.bytes_scanned
-                execution["UpdateCount"] = outcome.update_count
-        except Cancelled:
-            self._finish(execution, "CANCELLED", "Query was cancelled by user", begun, scanned)
+            with self._engine.cursor(cutoff) as cursor:
+                try:
+                    with self._changed:
+                        self._cursors[execution_id] = cursor
+                        stopped = execution_id in self._stopped
+                    if stopped:
+                        cursor.stop(_BY_USER)
+                    cursor.check()
+                    self._put(execution, "RUNNING")
+                    self._carry_out(
+                        statement, execution, Binding(self._catalog, self._store, cursor, database), enforced
+                    )
+                    cursor.check()
+                finally:
+                    scanned = cursor.bytes_scanned
+        except Cancelled as cancelled:
+            state = "FAILED" if self._closing else "CANCELLED"
+            self._finish(execution, state, str(cancelled), begun, scanned)
         except SqlError as error:
             self._finish(execution, "FAILED", f"{error.name}: {error.message}", begun, scanned)
         except AwsError as error:
@@ -135,50 +156,48 @@ class Executions:
         else:
             self._finish(execution, "SUCCEEDED", None, begun, scanned)
         finally:
-            with self._changed:
-                self._cursors.pop(execution_id, None)
-                self._stopped.discard(execution_id)
+            self._forget(execution_id)
 
-    def _write_manifest(self, execution: dict[str, Any], files: list[str], location: str) -> None:
-        uri = f"{location.rpartition('.')[0] or location}-manifest.csv"
-        self._store.write(uri, "".join(f"{file}\n" for file in files).encode())
-        execution["Statistics"]["DataManifestLocation"] = uri
+    def _carry_out(self, statement: Statement, execution: Document, binding: Binding, enforced: bool) -> None:
+        location = execution["ResultConfiguration"]["OutputLocation"]
+        output = location.rpartition("/")[0] + "/"
+        session = Session(execution["QueryExecutionId"], binding, binding.cursor, output, enforced)
+        outcome = statement.run(session)
+        self._results.write(execution["QueryExecutionId"], outcome, location)
+        execution["UpdateCount"] = outcome.written
+        if outcome.files is not None:
+            uri = f"{location.rpartition('.')[0]}-manifest.csv"
+            self._store.write(uri, "".join(f"{file}\n" for file in outcome.files).encode())
+            execution["Statistics"]["DataManifestLocation"] = uri
 
-    def _put(self, execution: dict[str, Any], state: str) -> None:
+    def _forget(self, execution_id: str) -> None:
+        with self._changed:
+            self._cursors.pop(execution_id, None)
+            self._futures.pop(execution_id, None)
+            self._stopped.discard(execution_id)
+
+    def _put(self, execution: Document, state: str) -> None:
         execution["Status"]["State"] = state
         self._documents.put(KIND, execution["QueryExecutionId"], execution)
 
     def _finish(
-        self, execution: dict[str, Any], state: str, reason: str | None, begun: float | None = None, scanned: int = 0
+        self, execution: Document, state: str, reason: str | None, begun: float | None = None, scanned: int = 0
     ) -> None:
         now = time.time()
         took = int(1000 * (time.monotonic() - begun)) if begun is not None else 0
-        status = execution["Status"]
-        status["CompletionDateTime"] = now
+        total = int(1000 * (now - execution["Status"]["SubmissionDateTime"]))
+        execution["Status"]["CompletionDateTime"] = round(now, 3)
         if reason is not None:
-            status["StateChangeReason"] = reason
-        if state == "FAILED" and reason is not None:
-            name = reason.partition(":")[0]
-            status["AthenaError"] = {
-                "ErrorCategory": 1 if name in _SYSTEM else 2,
-                "ErrorType": 1 if name in _SYSTEM else 1001,
-                "Retryable": False,
-                "ErrorMessage": reason,
-            }
+            execution["Status"]["StateChangeReason"] = reason
+            if state == "FAILED":
+                execution["Status"]["AthenaError"] = athena_error(reason.partition(":")[0], reason)
         execution["Statistics"] |= {
             "EngineExecutionTimeInMillis": took,
             "DataScannedInBytes": scanned,
-            "TotalExecutionTimeInMillis": int(1000 * (now - status["SubmissionDateTime"])),
-            "QueryQueueTimeInMillis": max(0, int(1000 * (now - status["SubmissionDateTime"])) - took),
+            "TotalExecutionTimeInMillis": total,
+            "QueryQueueTimeInMillis": max(0, total - took),
             "ServiceProcessingTimeInMillis": 0,
         }
         with self._changed:
             self._put(execution, state)
             self._changed.notify_all()
-
-
-def new_id() -> str:
-    """An execution's id."""
-    return str(uuid.uuid4())
-
-

@@ -8,12 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from airflow_lakehouse_provider.local_aws.athena.outcome import Outcome, column_info
+from airflow_lakehouse_provider.local_aws.athena.outcome import Outcome, Row, column_info
 from airflow_lakehouse_provider.local_aws.s3 import ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import AwsError
 
-PAGE = 1000
-Row = list[str | None]
+PAGE = 1000  # rows at most, the header's among them
+
+Page = tuple[list[dict[str, Any]], list[Row], "str | None"]  # columns, rows, the next page's token
 
 
 class Results:
@@ -26,31 +27,33 @@ class Results:
 
     def write(self, execution_id: str, outcome: Outcome, location: str) -> None:
         """Keep the rows, and put the CSV (text for utilities) and its metadata at the output location."""
-        scratch = self._store.scratch_file()
-        kept = self._folder / f"{execution_id}.jsonl"
+        public, own = self._store.scratch_file(), self._store.scratch_file()
+        shown = _csv if location.endswith(".csv") else _lines
+        infos = [column_info(column) for column in outcome.columns]
         try:
-            with scratch.open("w", encoding="utf-8", newline="") as public, kept.open("w", encoding="utf-8") as own:
-                own.write(json.dumps([column_info(column) for column in outcome.columns]) + "\n")
-                if outcome.has_header:
+            with public.open("w", encoding="utf-8", newline="") as said, own.open("w", encoding="utf-8") as kept:
+                kept.write(json.dumps(infos) + "\n")
+                if outcome.header:
                     names: Row = [column.name for column in outcome.columns]
-                    public.write(_csv([names]))
-                    own.write(json.dumps(names) + "\n")
+                    said.write(_csv([names]))
+                    kept.write(json.dumps(names) + "\n")
                 for batch in outcome.rows:
-                    public.write(_csv(batch) if location.endswith(".csv") else _lines(batch))
-                    own.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
-            self._store.write(location, scratch)
-            with kept.open(encoding="utf-8") as own:
-                self._store.write(f"{location}.metadata", own.readline().encode())
+                    said.write(shown(batch))
+                    kept.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
+            self._store.write(location, public)
+            self._store.write(f"{location}.metadata", json.dumps(infos).encode())
+            own.replace(self._folder / f"{execution_id}.jsonl")
         finally:
-            scratch.unlink(missing_ok=True)
+            public.unlink(missing_ok=True)
+            own.unlink(missing_ok=True)
 
-    def page(self, execution_id: str, token: str | None, limit: int) -> tuple[list[dict[str, Any]], list[Row], str | None]:
+    def page(self, execution_id: str, token: str | None, limit: int) -> Page:
         """Columns, rows from the token on, and the next page's token.
 
         :raises AwsError: InvalidRequestException for a token that no answer held
         """
         if token is not None and not (token.isascii() and token.isdigit()):
-            raise AwsError("InvalidRequestException", "NextToken is not valid")
+            raise AwsError("InvalidRequestException", f"NextToken {token!r} is not one that an earlier page gave")
         start = int(token or 0)
         with (self._folder / f"{execution_id}.jsonl").open(encoding="utf-8") as kept:
             columns = json.loads(kept.readline())

@@ -16,6 +16,20 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
+# https://docs.aws.amazon.com/athena/latest/ug/reserved-words.html, those of DDL statements
+_RESERVED = frozenset(
+    """
+    ALL ALTER AND ARRAY AS AUTHORIZATION BETWEEN BIGINT BINARY BOOLEAN BOTH BY CASE CASHE CAST CHAR COLUMN CONF
+    CONSTRAINT COMMIT CREATE CROSS CUBE CURRENT CURRENT_DATE CURRENT_TIMESTAMP CURSOR DATABASE DATE DAYOFWEEK
+    DECIMAL DELETE DESCRIBE DISTINCT DIV DOUBLE DROP ELSE END EXCHANGE EXISTS EXTENDED EXTERNAL EXTRACT FALSE FETCH
+    FLOAT FLOOR FOLLOWING FOR FOREIGN FROM FULL FUNCTION GRANT GROUP GROUPING HAVING IF IMPORT IN INNER INSERT INT
+    INTEGER INTERSECT INTERVAL INTO IS JOIN LATERAL LEFT LESS LIKE LOCAL MACRO MAP MORE NONE NOT NULL NUMERIC OF ON
+    ONLY OR ORDER OUT OUTER OVER PARTIALSCAN PARTITION PERCENT PRECEDING PRECISION PRESERVE PRIMARY PROCEDURE RANGE
+    READS REDUCE REGEXP REFERENCES REVOKE RIGHT RLIKE ROLLBACK ROLLUP ROW ROWS SELECT SET SMALLINT START TABLE
+    TABLESAMPLE THEN TIME TIMESTAMP TO TRANSFORM TRIGGER TRUE TRUNCATE UNBOUNDED UNION UNIQUEJOIN UPDATE USER USING
+    UTC_TIMESTAMP VALUES VARCHAR VIEWS WHEN WHERE WINDOW WITH
+    """.split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ def tokens(text: str) -> list[Token]:
 class Reader:
     """Reads a statement's tokens one after the other; words are matched without case.
 
-    :raises SqlError: SYNTAX_ERROR in the words of Athena's Hive parser, from every method that demands something
+    :raises SqlError: SYNTAX_ERROR, from every method that demands something
     """
 
     def __init__(self, text: str) -> None:
@@ -81,7 +95,8 @@ class Reader:
         """Whether these words or symbols come next."""
         coming = self._tokens[self._at : self._at + len(words)]
         return len(coming) == len(words) and all(
-            token.kind in ("word", "symbol") and token.text.upper() == word for token, word in zip(coming, words, strict=True)
+            token.kind in ("word", "symbol") and token.text.upper() == word
+            for token, word in zip(coming, words, strict=True)
         )
 
     def take(self, *words: str) -> bool:
@@ -91,10 +106,15 @@ class Reader:
             self._at += len(words)
         return found
 
+    def take_any(self, *words: str) -> str | None:
+        """Pass over one of these words, and say which."""
+        return next((word for word in words if self.take(word)), None)
+
     def need(self, *words: str) -> None:
         """Pass over these words, which must come next."""
-        if not self.take(*words):
-            raise self.unexpected(f"{' '.join(words)}")
+        for word in words:
+            if not self.take(word):
+                raise self.unexpected(word)
 
     def pop(self) -> Token:
         """The next token, whatever it is."""
@@ -109,17 +129,31 @@ class Reader:
             raise self.unexpected("a string in single quotes")
         return self.pop().value
 
-    def identifier(self) -> str:
-        """One part of a name, lower-case."""
-        if (token := self.next) is None or token.kind not in ("word", "quoted"):
+    def number(self) -> int:
+        """A whole number."""
+        if (token := self.next) is None or not (token.text.isascii() and token.text.isdigit()):
+            raise self.unexpected("a number")
+        return int(self.pop().text)
+
+    def identifier(self, *, trino: bool = False) -> str:
+        """One part of a name, lower-case. Hive quotes with backticks and reserves its keywords.
+
+        :param trino: Trino's rules, for the few statements that Athena gives to Trino: double quotes
+        """
+        token = self.next
+        if token is None or token.kind not in ("word", "quoted"):
             raise self.unexpected("a name")
+        if token.text[0] == ("`" if trino else '"'):
+            raise self.unexpected("a name in double quotes" if trino else "a name in backticks")
+        if not trino and token.text.upper() in _RESERVED:
+            raise self.unexpected(f"a name; {token.text} is a keyword, as a name it is written `{token.text.lower()}`")
         return self.pop().value.lower()
 
-    def name(self) -> list[str]:
+    def name(self, *, trino: bool = False) -> list[str]:
         """A name of one or more parts: `db`.`table`."""
-        parts = [self.identifier()]
+        parts = [self.identifier(trino=trino)]
         while self.take("."):
-            parts.append(self.identifier())
+            parts.append(self.identifier(trino=trino))
         return parts
 
     def string_map(self) -> dict[str, str]:
@@ -140,8 +174,9 @@ class Reader:
         start = self._tokens[self._at - 1].end
         depth = 1
         while depth:
-            token = self.pop()
-            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            if self.done:
+                raise self.unexpected(")")
+            depth += {"(": 1, ")": -1}.get(self.pop().text, 0)
         return self.text[start : self._tokens[self._at - 1].start]
 
     def rest(self) -> str:
@@ -163,5 +198,5 @@ class Reader:
         at = token.start if token else len(self.text.rstrip())
         line = self.text.count("\n", 0, at) + 1
         column = at - (self.text.rfind("\n", 0, at) + 1)
-        seen = f"'{token.text}'" if token else "<EOF>"
+        seen = f"'{token.text}'" if token else "'<EOF>'"
         return SqlError("SYNTAX_ERROR", f"line {line}:{column + 1}: mismatched input {seen}. Expecting: {wanted}")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lakehouse_provider.local_aws.catalog import Catalog
+from airflow_lakehouse_provider.local_aws.documents import Document, Documents
 from airflow_lakehouse_provider.local_aws.glue import crawl_filters, crawler_definitions
 from airflow_lakehouse_provider.local_aws.glue.catalog_writer import ACTIONS, ADD, DELETE, TABLE, UPDATE, Changes
 from airflow_lakehouse_provider.local_aws.glue.crawl import Crawl, CrawlStopped
-from airflow_lakehouse_provider.local_aws.glue.documents import Document, Documents
 from airflow_lakehouse_provider.local_aws.glue.logs import WriteLog
 from airflow_lakehouse_provider.local_aws.s3 import ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, Handler, epoch, page

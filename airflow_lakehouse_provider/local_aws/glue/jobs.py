@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_lakehouse_provider.local_aws.documents import Document, Documents
 from airflow_lakehouse_provider.local_aws.glue import definitions
 from airflow_lakehouse_provider.local_aws.glue.definitions import invalid
-from airflow_lakehouse_provider.local_aws.glue.documents import Document, Documents
 from airflow_lakehouse_provider.local_aws.glue.logs import WriteLog
 from airflow_lakehouse_provider.local_aws.glue.runs import JobRun, RunRequest
 from airflow_lakehouse_provider.local_aws.s3 import ObjectStore

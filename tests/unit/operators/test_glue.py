@@ -166,7 +166,7 @@ def test_a_start_that_is_refused_says_why(aws, task, error, code, kind, sentence
 @MODES
 def test_the_deadline_stops_the_run_and_says_so(aws, task, deferrable):
     aws.glue.states = ["RUNNING"]
-    with pytest.raises(AirflowTaskTimeout, match="execution_timeout.*jr_1 of trips for 2024-01.*was told to stop"):
+    with pytest.raises(AirflowTaskTimeout, match=r"execution_timeout.*jr_1 of trips for 2024-01.*was told to stop"):
         task(
             lambda: operator(year=2024, month=1, deferrable=deferrable, execution_timeout=timedelta(seconds=0.1))
         ).run()

@@ -238,7 +238,7 @@ def test_what_passes_by_itself_does_not_end_the_wait(aws, task, deferrable, erro
 def test_what_does_not_pass_ends_it_with_a_sentence(aws, task, deferrable, error):
     aws.glue.crawler = ["READY", "RUNNING", error("AccessDeniedException", "not you")]
     aws.glue.crawl_states = ["RUNNING"]
-    with pytest.raises(AirflowException, match="not you.*Allow this action"):
+    with pytest.raises(AirflowException, match=r"not you.*Allow this action"):
         task(lambda: sensor(deferrable=deferrable)).run()
 
 

@@ -236,7 +236,7 @@ _DIRECT: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 
 _RULES: dict[tuple[str, str], Rule] = {
-    **{pair: _plain for pair in _DIRECT},
+    **dict.fromkeys(_DIRECT, _plain),
     ("float", "integer"): _float_to_integer,
     ("integer", "decimal"): _number_to_decimal,
     ("float", "decimal"): _number_to_decimal,

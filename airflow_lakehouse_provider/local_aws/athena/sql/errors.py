@@ -25,6 +25,13 @@ def marked(name: str, message: str) -> str:
     return f"{OPENING}{name}|{message}{CLOSING}"
 
 
+class Refusal(ValueError):
+    """What a function of ours raises inside DuckDB for an argument that Trino refuses."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(marked("INVALID_FUNCTION_ARGUMENT", message))
+
+
 _INTEGERS = {"INT8": "tinyint", "INT16": "smallint", "INT32": "integer", "INT64": "bigint", "INT128": "bigint"}
 _CAST_NAMES = {"INT8": "TINYINT", "INT16": "SMALLINT", "INT32": "INT", "INT64": "BIGINT", "BOOL": "BOOLEAN"}
 
@@ -42,15 +49,25 @@ _RULES: tuple[tuple[str, str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"Overflow in (\w+) of (\w+) \((.*?)\)!", "NUMERIC_VALUE_OUT_OF_RANGE", _overflow),
     (r"Overflow in \w+ of DECIMAL", "NUMERIC_VALUE_OUT_OF_RANGE", "Decimal overflow"),
     (r"Casting value .* to type DECIMAL.* failed", "NUMERIC_VALUE_OUT_OF_RANGE", "Decimal overflow"),
-    (r"More than one row returned by a subquery", "SUBQUERY_MULTIPLE_ROWS",
-     "Scalar sub-query has returned multiple rows"),
+    (
+        r"More than one row returned by a subquery",
+        "SUBQUERY_MULTIPLE_ROWS",
+        "Scalar sub-query has returned multiple rows",
+    ),
     (r"Could not convert string '(.*)' to (\w+)", "INVALID_CAST_ARGUMENT", _cast),
-    (r"value ([-\w.+]+) can't be cast because the value is out of range for the destination type (\w+)",
-     "NUMERIC_VALUE_OUT_OF_RANGE", lambda m: f"Out of range for {_INTEGERS.get(m[2], m[2].lower())}: {m[1]}"),
+    (
+        r"value ([-\w.+]+) can't be cast because the value is out of range for the destination type (\w+)",
+        "NUMERIC_VALUE_OUT_OF_RANGE",
+        lambda m: f"Out of range for {_INTEGERS.get(m[2], m[2].lower())}: {m[1]}",
+    ),
     (r"Map keys must be unique", "INVALID_FUNCTION_ARGUMENT", "Duplicate map keys are not allowed"),
     (r"Map keys can not be NULL", "INVALID_FUNCTION_ARGUMENT", "map key cannot be null"),
     (r"Out of Memory Error", "EXCEEDED_LOCAL_MEMORY_LIMIT", "Query exceeded per-node memory limit"),
-    (r"No magic bytes found|too small to be a Parquet file|Invalid Parquet|corrupt", "HIVE_BAD_DATA", lambda m: m.string),
+    (
+        r"No magic bytes found|too small to be a Parquet file|Invalid Parquet|corrupt",
+        "HIVE_BAD_DATA",
+        lambda m: m.string,
+    ),
     (r"No files found that match|Cannot open file", "HIVE_CANNOT_OPEN_SPLIT", lambda m: m.string),
     (r"Out of Range Error: (.*)", "NUMERIC_VALUE_OUT_OF_RANGE", lambda m: m[1]),
     (r"Conversion Error: (.*)", "INVALID_CAST_ARGUMENT", lambda m: m[1]),

@@ -29,7 +29,7 @@ class _CaseFolding(InputStream):  # type: ignore[misc]
 
 
 class _Complaints(ErrorListener):  # type: ignore[misc]
-    def syntaxError(self, recognizer: Any, symbol: Any, line: int, column: int, message: str, error: Any) -> None:  # noqa: N802
+    def syntaxError(self, recognizer: Any, symbol: Any, line: int, column: int, message: str, error: Any) -> None:
         raise SqlError("SYNTAX_ERROR", f"line {line}:{column + 1}: {_said(recognizer, symbol, message, error)}")
 
 
@@ -39,8 +39,12 @@ def _said(recognizer: Any, symbol: Any, message: str, error: Any) -> str:
     token = "<EOF>" if symbol.type == Token.EOF else symbol.text
     expected = ""
     if error is None or isinstance(error, InputMismatchException):
-        names = sorted(recognizer.getExpectedTokens().toString(recognizer.literalNames, recognizer.symbolicNames)
-                       .strip("{}").split(", "))
+        names = sorted(
+            recognizer.getExpectedTokens()
+            .toString(recognizer.literalNames, recognizer.symbolicNames)
+            .strip("{}")
+            .split(", ")
+        )
         shown = [name for name in names if name.startswith("'") or name == "<EOF>"]
         expected = f". Expecting: {', '.join(shown)}" if 0 < len(shown) <= 40 else ""
     return f"mismatched input '{token}'{expected}"
@@ -112,9 +116,11 @@ def without_semicolon(sql: str) -> str:
 
 _WARMING = """
 WITH a AS (SELECT DISTINCT t.x AS y, count(*) AS n, CAST(z AS decimal(10, 2)) FROM db.t AS t LEFT JOIN u ON t.a = u.a
-AND u.b IS NOT NULL WHERE t.d >= DATE '2024-01-01' AND t.e IN ('a', 'b') OR NOT t.f LIKE 'x%' GROUP BY 1, t.x HAVING count(*) > 1)
+AND u.b IS NOT NULL WHERE t.d >= DATE '2024-01-01' AND t.e IN ('a', 'b') OR NOT t.f LIKE 'x%'
+GROUP BY 1, t.x HAVING count(*) > 1)
 SELECT *, row_number() OVER (PARTITION BY y ORDER BY n DESC) AS r, CASE WHEN n = 1 THEN 'a' ELSE coalesce(b, 'c') END,
-sum(n * 1.5 - 2) / 3, date_trunc('month', d) + INTERVAL '1' DAY FROM (SELECT * FROM a) s CROSS JOIN UNNEST(ARRAY[1, 2]) AS v (w)
+sum(n * 1.5 - 2) / 3, date_trunc('month', d) + INTERVAL '1' DAY
+FROM (SELECT * FROM a) s CROSS JOIN UNNEST(ARRAY[1, 2]) AS v (w)
 UNION ALL SELECT 1, 2, 3 ORDER BY 1 LIMIT 10
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import json
 import re
 import unicodedata
 import zlib
@@ -15,14 +14,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlsplit
 
-from airflow_lakehouse_provider.local_aws.athena.sql.errors import marked
+from airflow_lakehouse_provider.local_aws.athena.sql import json_functions
+from airflow_lakehouse_provider.local_aws.athena.sql.errors import Refusal
 from airflow_lakehouse_provider.local_aws.athena.sql.render import java_double
 from airflow_lakehouse_provider.local_aws.athena.sql.xxhash import xxhash64
-
-
-class _Refusal(ValueError):
-    def __init__(self, message: str) -> None:
-        super().__init__(marked("INVALID_FUNCTION_ARGUMENT", message))
 
 
 def double_text(value: float) -> str:
@@ -44,7 +39,7 @@ _CONVERSION = re.compile(r"%(\d+\$)?([-#+ 0,(]*)(\d+)?(?:\.(\d+))?([bBhHsScCdoxX
 
 
 def format_java(pattern: str, args: list[str | None], kinds: str) -> str:
-    """java.util.Formatter over arguments given as text; `kinds` says of each what it is: s(tring), d(ecimal), f(loat)."""
+    """java.util.Formatter over arguments given as text; `kinds` says what each is: s(tring), d(ecimal), f(loat)."""
     following = itertools.count()
 
     def one(match: re.Match[str]) -> str:
@@ -53,7 +48,7 @@ def format_java(pattern: str, args: list[str | None], kinds: str) -> str:
             return "%" if conversion == "%" else "\n"
         at = int(index[:-1]) - 1 if index else next(following)
         if at >= len(args):
-            raise _Refusal(f"Format specifier '{match[0]}'")
+            raise Refusal(f"Format specifier '{match[0]}'")
         return _padded(_converted(args[at], kinds[at], conversion, flags, precision), flags, width)
 
     return _CONVERSION.sub(one, pattern)
@@ -64,14 +59,14 @@ def _converted(value: str | None, kind: str, conversion: str, flags: str, precis
         return "null"
     lowered = conversion.lower()
     if lowered in "dxo" and kind != "d":
-        raise _Refusal(f"Invalid format string: {conversion} != {'java.lang.String' if kind == 's' else 'double'}")
+        raise Refusal(f"Invalid format string: {conversion} != {'java.lang.String' if kind == 's' else 'double'}")
     if lowered == "d":
         written = f"{int(value):{',' if ',' in flags else ''}d}"
     elif lowered in "xo":
         written = f"{int(value):{lowered}}"
     elif lowered in "feg":
         if kind == "s":
-            raise _Refusal(f"Invalid format string: {conversion} != java.lang.String")
+            raise Refusal(f"Invalid format string: {conversion} != java.lang.String")
         digits = int(precision) if precision is not None else 6
         if lowered == "f":
             rounded = Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
@@ -113,15 +108,15 @@ def parse_duration(text: str) -> int:
     """`1.5m` as milliseconds."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*", text)
     if not match or match[2] not in _DURATIONS:
-        raise _Refusal(f"duration is not a valid data duration string: {text}")
+        raise Refusal(f"duration is not a valid data duration string: {text}")
     return round(float(match[1]) * _DURATIONS[match[2]])
 
 
 def format_number(value: float) -> str:
     """123456 as 123K."""
-    for unit, size in (("Q", 1e15), ("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
+    for suffix, size in (("Q", 1e15), ("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
         if abs(value) >= size:
-            scaled = value / size
+            unit, scaled = suffix, value / size
             break
     else:
         unit, scaled = "", value
@@ -152,7 +147,7 @@ def soundex(text: str) -> str:
 def strpos_nth(text: str, sub: str, instance: int) -> int:
     """Where the nth occurrence starts (from the end when negative), counted from 1; 0 for none."""
     if instance == 0:
-        raise _Refusal("'instance' must not be a positive or negative number.")
+        raise Refusal("'instance' must not be a positive or negative number.")
     at = -1 if instance > 0 else len(text)
     for _ in range(abs(instance)):
         at = text.find(sub, at + 1) if instance > 0 else text.rfind(sub, 0, at + len(sub) - 1 if at else 0)
@@ -166,7 +161,7 @@ def from_base(text: str, radix: int) -> int:
     try:
         return int(text, radix)
     except ValueError:
-        raise _Refusal(f"Not a valid base-{radix} number: {text}") from None
+        raise Refusal(f"Not a valid base-{radix} number: {text}") from None
 
 
 # -- regular expressions that RE2 lacks ------------------------------------------------------------------------------
@@ -176,7 +171,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", pattern))
     except re.error as error:
-        raise _Refusal(str(error)) from None
+        raise Refusal(str(error)) from None
 
 
 def re_like(text: str, pattern: str) -> bool:
@@ -228,148 +223,6 @@ def url_parameter(url: str, name: str) -> str | None:
     return next((value for key, value in parse_qsl(urlsplit(url).query, keep_blank_values=True) if key == name), None)
 
 
-# -- json ------------------------------------------------------------------------------------------------------------
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=_number)
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(value)
-
-
-def _loads(text: str) -> Any:
-    def refuse(_: str) -> None:
-        raise ValueError
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def json_parse(text: str) -> str:
-    """JSON text as Trino keeps it: no blanks, keys in order."""
-    try:
-        return _dumps(_loads(text))
-    except ValueError:
-        raise _Refusal(f"Cannot convert value to JSON: '{text}'") from None
-
-
-_STEP = re.compile(r"""\s*(?:\.\s*(\w+|\*)|\.\s*"([^"]*)"|\[\s*(\d+|\*)\s*\]|\[\s*"([^"]*)"\s*\]|\['([^']*)'\])""")
-
-
-def _steps(path: str) -> list[Any]:
-    text = re.sub(r"^\s*(lax|strict)\s+", "", path).strip()
-    if not text.startswith("$"):
-        raise _Refusal(f"Invalid JSON path: '{path}'")
-    at, steps = 1, []
-    while at < len(text):
-        match = _STEP.match(text, at)
-        if not match:
-            raise _Refusal(f"Invalid JSON path: '{path}'")
-        word, quoted, index, bracket, single = match.groups()
-        steps.append(int(index) if index and index != "*" else next(x for x in (word, quoted, index, bracket, single)
-                                                                    if x is not None))
-        at = match.end()
-    return steps
-
-
-def _walk(value: Any, steps: list[Any]) -> list[Any]:
-    found = [value]
-    for step in steps:
-        following: list[Any] = []
-        for each in found:
-            if step == "*":
-                following += each if isinstance(each, list) else each.values() if isinstance(each, dict) else []
-            elif isinstance(step, int) and isinstance(each, list) and step < len(each):
-                following.append(each[step])
-            elif isinstance(step, str) and isinstance(each, dict) and step in each:
-                following.append(each[step])
-        found = following
-    return found
-
-
-def _at(text: str, path: str) -> list[Any]:
-    steps = _steps(path)
-    try:
-        return _walk(_loads(text), steps)
-    except ValueError:
-        return []
-
-
-def json_extract(text: str, path: str) -> str | None:
-    """The JSON at a path; None where there is none, or where the text is no JSON."""
-    found = _at(text, path)
-    return _dumps(found[0]) if found else None
-
-
-def json_scalar(text: str, path: str) -> str | None:
-    """The scalar at a path, as text."""
-    found = _at(text, path)
-    if not found or found[0] is None or isinstance(found[0], (list, dict)):
-        return None
-    return found[0] if isinstance(found[0], str) else _dumps(found[0])
-
-
-def json_exists(text: str, path: str) -> bool:
-    """Whether there is anything at a path."""
-    return bool(_at(text, path))
-
-
-def json_size(text: str, path: str) -> int | None:
-    """How many entries the array or object at a path has; 0 for a scalar."""
-    found = _at(text, path)
-    return None if not found else len(found[0]) if isinstance(found[0], (list, dict)) else 0
-
-
-def json_is_scalar(text: str) -> bool | None:
-    """Whether JSON text is a scalar."""
-    try:
-        return not isinstance(_loads(text), (list, dict))
-    except ValueError:
-        return None
-
-
-def _list(text: str) -> list[Any] | None:
-    try:
-        value = _loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, list) else None
-
-
-def json_array_length(text: str) -> int | None:
-    """How long a JSON array is."""
-    value = _list(text)
-    return None if value is None else len(value)
-
-
-def json_array_get(text: str, index: int) -> str | None:
-    """The element at an index, from the end when negative."""
-    value = _list(text)
-    return None if value is None or not -len(value) <= index < len(value) else _dumps(value[index])
-
-
-def json_array_contains(text: str, wanted: str) -> bool | None:
-    """Whether a JSON array has an element that is this JSON scalar."""
-    value = _list(text)
-    return None if value is None else any(_dumps(each) == wanted for each in value)
-
-
-def json_text(text: str) -> str | None:
-    """JSON cast to varchar."""
-    value = _loads(text)
-    if isinstance(value, (list, dict)):
-        raise ValueError(marked("INVALID_CAST_ARGUMENT", f"Cannot cast JSON to varchar: {text}"))
-    return None if value is None else value if isinstance(value, str) else _dumps(value)
-
-
-def from_json_text(text: str) -> str | None:
-    """JSON null is NULL when cast to anything."""
-    return None if text == "null" else text
-
-
 # -- the rest --------------------------------------------------------------------------------------------------------
 
 
@@ -393,13 +246,13 @@ def timestamp_of_iso(text: str) -> datetime:
     match = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?)?"
                          r"(Z|[+-]\d\d(?::?\d\d)?)?", text)  # fmt: skip
     if not match:
-        raise _Refusal(f"Invalid format: \"{text}\"")
+        raise Refusal(f'Invalid format: "{text}"')
     year, month, day, hour, minute, second, fraction, _ = match.groups()
     try:
         return datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0),
                         int(((fraction or "") + "000000")[:6]))  # fmt: skip
     except ValueError:
-        raise _Refusal(f"Invalid format: \"{text}\"") from None
+        raise Refusal(f'Invalid format: "{text}"') from None
 
 
 def zone_of_iso(text: str) -> str:
@@ -429,17 +282,6 @@ _FUNCTIONS: tuple[tuple[str, Callable[..., Any], tuple[str, ...], str], ...] = (
     ("trino_url_parameter", url_parameter, ("VARCHAR", "VARCHAR"), "VARCHAR"),
     ("trino_url_encode", lambda text: quote_plus(text, safe="*").replace("~", "%7E"), ("VARCHAR",), "VARCHAR"),
     ("trino_url_decode", lambda text: unquote_plus(text), ("VARCHAR",), "VARCHAR"),
-    ("trino_json_parse", json_parse, ("VARCHAR",), "VARCHAR"),
-    ("trino_json_extract", json_extract, ("VARCHAR", "VARCHAR"), "VARCHAR"),
-    ("trino_json_extract_scalar", json_scalar, ("VARCHAR", "VARCHAR"), "VARCHAR"),
-    ("trino_json_exists", json_exists, ("VARCHAR", "VARCHAR"), "BOOLEAN"),
-    ("trino_json_size", json_size, ("VARCHAR", "VARCHAR"), "BIGINT"),
-    ("trino_is_json_scalar", json_is_scalar, ("VARCHAR",), "BOOLEAN"),
-    ("trino_json_array_length", json_array_length, ("VARCHAR",), "BIGINT"),
-    ("trino_json_array_get", json_array_get, ("VARCHAR", "BIGINT"), "VARCHAR"),
-    ("trino_json_array_contains", json_array_contains, ("VARCHAR", "VARCHAR"), "BOOLEAN"),
-    ("trino_json_text", json_text, ("VARCHAR",), "VARCHAR"),
-    ("trino_from_json", from_json_text, ("VARCHAR",), "VARCHAR"),
     ("trino_combinations", combinations, ("VARCHAR[]", "BIGINT"), "VARCHAR[][]"),
     ("trino_xxhash64", word_hash, ("BLOB",), "BLOB"),
     ("trino_crc32", lambda value: zlib.crc32(value), ("BLOB",), "BIGINT"),
@@ -453,7 +295,7 @@ _FUNCTIONS: tuple[tuple[str, Callable[..., Any], tuple[str, ...], str], ...] = (
 
 def install(connection: Any) -> None:
     """Register the functions with a DuckDB connection; NULL in is NULL out."""
-    for name, function, parameters, returns in _FUNCTIONS:
+    for name, function, parameters, returns in (*_FUNCTIONS, *json_functions.FUNCTIONS):
         connection.create_function(name, _strict(function), list(parameters), returns, null_handling="special")
 
 

@@ -11,7 +11,7 @@ Source = Callable[[Any], str]
 
 @dataclass(frozen=True)
 class Column:
-    """A column by name and Trino's type: integer, varchar(3), decimal(10,2), array(integer), row(x integer, y varchar)."""
+    """A column by name and Trino's type: integer, varchar(3), decimal(10,2), array(integer), row(x integer)."""
 
     name: str
     type: str

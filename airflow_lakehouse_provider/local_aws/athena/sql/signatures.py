@@ -108,14 +108,14 @@ class _PatternReader:
     def listed(self) -> list[Any]:
         found: list[Any] = []
         while self.peek() != ")":
-            token = self.peek()
-            if token == ",":
+            part = self.peek()
+            if part == ",":
                 self.next()
-            elif len(token) == 1 and token.islower():
+            elif len(part) == 1 and part.islower():
                 found.append(self.next())
-            elif token.isdigit():
+            elif part.isdigit():
                 found.append(int(self.next()))
-            elif token == "...":
+            elif part == "...":
                 found.append(self.next())
             else:
                 found.append(self.pattern())

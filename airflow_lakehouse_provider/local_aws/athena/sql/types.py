@@ -255,8 +255,12 @@ def common_type(a: Type, b: Type) -> Type | None:
     pair = {a.name, b.name}
     if pair == {"char", "varchar"}:
         return Type("char", (max(a.size or 65536, b.size or 65536),))
-    for low, high in (("date", "timestamp"), ("date", "timestamp with time zone"),
-                      ("timestamp", "timestamp with time zone"), ("time", "time with time zone")):
+    for low, high in (
+        ("date", "timestamp"),
+        ("date", "timestamp with time zone"),
+        ("timestamp", "timestamp with time zone"),
+        ("time", "time with time zone"),
+    ):
         if pair == {low, high}:
             wide, narrow = (a, b) if a.name == high else (b, a)
             return Type(high, (max(wide.size or 0, narrow.size or 0),))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import cache
 
-from airflow_lakehouse_provider.local_aws.athena.sql.functions import aggregates, collections, dates, json, numbers, text
+from airflow_lakehouse_provider.local_aws.athena.sql.functions import (
+    aggregates,
+    collections,
+    dates,
+    json,
+    numbers,
+    text,
+)
 from airflow_lakehouse_provider.local_aws.athena.sql.signatures import Overload
 
 

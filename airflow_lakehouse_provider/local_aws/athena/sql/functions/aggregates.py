@@ -1,4 +1,4 @@
-"""Aggregates. A builder's `aggregate(function, args...)` is one DuckDB aggregate with the call's DISTINCT, FILTER, OVER."""
+"""Aggregates. A builder's `aggregate(function, args...)` is one of DuckDB's with the call's DISTINCT, FILTER, OVER."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _average_of_decimals(call: Call) -> Typed:
     assert call.aggregate
     value = call.args[0]
     total = Typed(f"{call.aggregate('sum', value.sql)}", value.type)
-    return divided(unscaled(total), value.type.scale, f"CAST({call.aggregate('count', value.sql)} AS HUGEINT)", 0, value.type)
+    return divided(
+        unscaled(total), value.type.scale, f"CAST({call.aggregate('count', value.sql)} AS HUGEINT)", 0, value.type
+    )
 
 
 def _if(function: str, condition: str = "{0}") -> Builder:
@@ -217,20 +219,23 @@ FUNCTIONS: list[Overload] = built({
     **_of_numbers("approx_percentile", _percentile),
 }, kind="aggregate")  # fmt: skip
 
-WINDOWS: list[Overload] = built({
-    "row_number() bigint": _same("row_number"),
-    "rank() bigint": _same("rank"),
-    "dense_rank() bigint": _same("dense_rank"),
-    "percent_rank() double": _same("percent_rank"),
-    "cume_dist() double": _same("cume_dist"),
-    "ntile(bigint) bigint": _same("ntile"),
-    "first_value(T) T": _same("first_value"),
-    "last_value(T) T": _same("last_value"),
-    "nth_value(T, bigint) T": _same("nth_value"),
-    "lag(T) T": _same("lag"),
-    "lag(T, bigint) T": _same("lag"),
-    "lag(T, bigint, T) T": _same("lag"),
-    "lead(T) T": _same("lead"),
-    "lead(T, bigint) T": _same("lead"),
-    "lead(T, bigint, T) T": _same("lead"),
-}, kind="window")
+WINDOWS: list[Overload] = built(
+    {
+        "row_number() bigint": _same("row_number"),
+        "rank() bigint": _same("rank"),
+        "dense_rank() bigint": _same("dense_rank"),
+        "percent_rank() double": _same("percent_rank"),
+        "cume_dist() double": _same("cume_dist"),
+        "ntile(bigint) bigint": _same("ntile"),
+        "first_value(T) T": _same("first_value"),
+        "last_value(T) T": _same("last_value"),
+        "nth_value(T, bigint) T": _same("nth_value"),
+        "lag(T) T": _same("lag"),
+        "lag(T, bigint) T": _same("lag"),
+        "lag(T, bigint, T) T": _same("lag"),
+        "lead(T) T": _same("lead"),
+        "lead(T, bigint) T": _same("lead"),
+        "lead(T, bigint, T) T": _same("lead"),
+    },
+    kind="window",
+)

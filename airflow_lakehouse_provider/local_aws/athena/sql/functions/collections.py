@@ -92,7 +92,9 @@ def _from_entries(call: Call) -> Typed:
     name = call.fresh()
     of = call.args[0].type.element
     if of.name != "row" or len(of.types) != 2:
-        raise SqlError("FUNCTION_NOT_FOUND", f"{call.position}Unexpected parameters (array({of})) for function map_from_entries")
+        raise SqlError(
+            "FUNCTION_NOT_FOUND", f"{call.position}Unexpected parameters (array({of})) for function map_from_entries"
+        )
     key, value = (f"struct_extract({name}, {string(of.field_name(i))})" for i in range(2))
     entries = f"list_transform({call.sql[0]}, lambda {name}: {{'key': {key}, 'value': {value}}})"
     return Typed(f"map_from_entries({entries})", map_of(of.types[0], of.types[1]))
@@ -204,7 +206,8 @@ def row_of(values: list[Typed], names: list[str | None] | None = None) -> Typed:
 
 
 FUNCTIONS = [
-    *table("""
+    *table(
+        """
         cardinality(array(T)) bigint = CAST(len({0}) AS BIGINT)
         cardinality(map(K,V)) bigint = CAST(cardinality({0}) AS BIGINT)
         cardinality(hyperloglog) bigint = {0}
@@ -231,35 +234,38 @@ FUNCTIONS = [
         map() map(unknown, unknown) = MAP {}
         map(array(K), array(V)) map(K,V) = map
         map_concat(map(K,V), map(K,V)) map(K,V) = trino_map_merge
-    """.replace("MAP {}", "MAP {{}}")),
-    *built({
-        "transform(array(T), function(T,R)) array(R)": _mapped,
-        "filter(array(T), function(T,boolean)) array(T)": _filtered,
-        "any_match(array(T), function(T,boolean)) boolean": _matched("trino_any"),
-        "all_match(array(T), function(T,boolean)) boolean": _matched("trino_all"),
-        "none_match(array(T), function(T,boolean)) boolean": _matched("trino_any", negated=True),
-        "reduce(array(T), S, function(S,T,S), function(S,R)) R": _reduced,
-        "zip_with(array(T), array(U), function(T,U,R)) array(R)": _zipped_with,
-        "array_sort(array(T), function(T,T,bigint)) array(T)": _compared,
-        "array_join(array(T), varchar) varchar": _joined_or_null,
-        "array_join(array(T), varchar, varchar) varchar": _joined_or_null,
-        "map_filter(map(K,V), function(K,V,boolean)) map(K,V)": lambda call: _entries(call, None, None, keep="yes"),
-        "transform_values(map(K,V), function(K,V,R)) map(K,R)": lambda call: _entries(call, None, "changed"),
-        "transform_keys(map(K,V), function(K,V,R)) map(R,V)": lambda call: _entries(call, "changed", None),
-        "zip(array(A), array(B)) array(row(A,B))": _zipped,
-        "zip(array(A), array(B), array(C)) array(row(A,B,C))": _zipped,
-        "map_entries(map(K,V)) array(row(K,V))": _map_entries,
-        "map_from_entries(array(T)) map(T,T)": _from_entries,
-        "sequence(bigint, bigint) array(bigint)": _sequence,
-        "sequence(bigint, bigint, bigint) array(bigint)": _sequence,
-        "sequence(date, date) array(date)": _sequence_of_moments,
-        "sequence(date, date, interval day to second) array(date)": _sequence_of_moments,
-        "sequence(date, date, interval year to month) array(date)": _sequence_of_moments,
-        "sequence(timestamp(p), timestamp(p), interval day to second) array(timestamp(p))": _sequence_of_moments,
-        "sequence(timestamp(p), timestamp(p), interval year to month) array(timestamp(p))": _sequence_of_moments,
-        "ngrams(array(T), bigint) array(array(T))": _ngrams,
-        "combinations(array(T), bigint) array(array(T))": _combinations,
-        "split_to_map(varchar, varchar, varchar) map(varchar,varchar)": _split_to_map,
-        "concat(array(E), array(E)...) array(E)": _concat_arrays,
-    }),
+    """.replace("MAP {}", "MAP {{}}")
+    ),
+    *built(
+        {
+            "transform(array(T), function(T,R)) array(R)": _mapped,
+            "filter(array(T), function(T,boolean)) array(T)": _filtered,
+            "any_match(array(T), function(T,boolean)) boolean": _matched("trino_any"),
+            "all_match(array(T), function(T,boolean)) boolean": _matched("trino_all"),
+            "none_match(array(T), function(T,boolean)) boolean": _matched("trino_any", negated=True),
+            "reduce(array(T), S, function(S,T,S), function(S,R)) R": _reduced,
+            "zip_with(array(T), array(U), function(T,U,R)) array(R)": _zipped_with,
+            "array_sort(array(T), function(T,T,bigint)) array(T)": _compared,
+            "array_join(array(T), varchar) varchar": _joined_or_null,
+            "array_join(array(T), varchar, varchar) varchar": _joined_or_null,
+            "map_filter(map(K,V), function(K,V,boolean)) map(K,V)": lambda call: _entries(call, None, None, keep="yes"),
+            "transform_values(map(K,V), function(K,V,R)) map(K,R)": lambda call: _entries(call, None, "changed"),
+            "transform_keys(map(K,V), function(K,V,R)) map(R,V)": lambda call: _entries(call, "changed", None),
+            "zip(array(A), array(B)) array(row(A,B))": _zipped,
+            "zip(array(A), array(B), array(C)) array(row(A,B,C))": _zipped,
+            "map_entries(map(K,V)) array(row(K,V))": _map_entries,
+            "map_from_entries(array(T)) map(T,T)": _from_entries,
+            "sequence(bigint, bigint) array(bigint)": _sequence,
+            "sequence(bigint, bigint, bigint) array(bigint)": _sequence,
+            "sequence(date, date) array(date)": _sequence_of_moments,
+            "sequence(date, date, interval day to second) array(date)": _sequence_of_moments,
+            "sequence(date, date, interval year to month) array(date)": _sequence_of_moments,
+            "sequence(timestamp(p), timestamp(p), interval day to second) array(timestamp(p))": _sequence_of_moments,
+            "sequence(timestamp(p), timestamp(p), interval year to month) array(timestamp(p))": _sequence_of_moments,
+            "ngrams(array(T), bigint) array(array(T))": _ngrams,
+            "combinations(array(T), bigint) array(array(T))": _combinations,
+            "split_to_map(varchar, varchar, varchar) map(varchar,varchar)": _split_to_map,
+            "concat(array(E), array(E)...) array(E)": _concat_arrays,
+        }
+    ),
 ]

@@ -70,7 +70,9 @@ def scaled(operator: str, a: Typed, b: Typed) -> Typed | None:
 def _shifted(moment: Typed, interval: str, months: bool) -> Typed | None:
     sql, of = moment.sql, moment.type
     if of == DATE:
-        return Typed(f"CAST({sql} + to_months({interval}) AS DATE)" if months else f"trino_date_plus({sql}, {interval})", of)
+        return Typed(
+            f"CAST({sql} + to_months({interval}) AS DATE)" if months else f"trino_date_plus({sql}, {interval})", of
+        )
     step = f"to_months({interval})" if months else f"to_microseconds({interval} * 1000)"
     if of.name in ("timestamp", "time"):
         return None if of.name == "time" and months else Typed(f"({sql} + {step})", of)
@@ -144,7 +146,9 @@ def _date_trunc(call: Call) -> str:
 def _format(call: Call, translate: Callable[[str], str]) -> str:
     pattern = call.args[1].constant
     if not isinstance(pattern, str):
-        raise SqlError("NOT_SUPPORTED", f"{call.position}A date format that is not a constant is not served locally yet")
+        raise SqlError(
+            "NOT_SUPPORTED", f"{call.position}A date format that is not a constant is not served locally yet"
+        )
     return string(translate(pattern))
 
 
@@ -168,7 +172,12 @@ _FIELDS = {
     "day_of_month": "day", "day_of_week": "isodow", "dow": "isodow", "day_of_year": "dayofyear", "doy": "dayofyear",
     "year_of_week": "isoyear", "yow": "isoyear",
 }  # fmt: skip
-_TIME_FIELDS = {"hour": "hour({})", "minute": "minute({})", "second": "second({})", "millisecond": "millisecond({}) % 1000"}
+_TIME_FIELDS = {
+    "hour": "hour({})",
+    "minute": "minute({})",
+    "second": "second({})",
+    "millisecond": "millisecond({}) % 1000",
+}
 _OF_DAYS = {"day": (86_400_000, None), "hour": (3_600_000, 24), "minute": (60_000, 60), "second": (1000, 60),
             "millisecond": (1, 1000)}  # fmt: skip
 
@@ -217,27 +226,31 @@ FUNCTIONS = [
         human_readable_seconds(double) varchar = trino_human_readable_seconds
         parse_duration(varchar) interval day to second = trino_parse_duration
     """),
-    *built({
-        "date_add(varchar, bigint, date) date": _date_add,
-        "date_add(varchar, bigint, timestamp(p)) timestamp(p)": _date_add,
-        "date_add(varchar, bigint, timestamp(p) with time zone) timestamp(p) with time zone": _date_add,
-        "date_add(varchar, bigint, time(p)) time(p)": _date_add,
-        "date_diff(varchar, date, date) bigint": _date_diff,
-        "date_diff(varchar, timestamp(p), timestamp(p)) bigint": _date_diff,
-        "date_diff(varchar, timestamp(p) with time zone, timestamp(p) with time zone) bigint": _date_diff,
-        "date_diff(varchar, time(p), time(p)) bigint": _date_diff,
-        "date_trunc(varchar, date) date": _date_trunc,
-        "date_trunc(varchar, timestamp(p)) timestamp(p)": _date_trunc,
-        "date_trunc(varchar, timestamp(p) with time zone) timestamp(p) with time zone": _date_trunc,
-        "date_trunc(varchar, time(p)) time(p)": _date_trunc,
-        "date_format(timestamp(p), varchar) varchar": _written(formats.mysql),
-        "date_format(timestamp(p) with time zone, varchar) varchar": _written(formats.mysql),
-        "format_datetime(timestamp(p), varchar) varchar": _written(formats.joda),
-        "format_datetime(timestamp(p) with time zone, varchar) varchar": _written(formats.joda),
-        "to_char(timestamp(p), varchar) varchar": _written(formats.teradata),
-        "date_parse(varchar, varchar) timestamp(3)": _parsed(formats.mysql),
-        "parse_datetime(varchar, varchar) timestamp(3) with time zone": _parsed(formats.joda, "trino_zoned({}, 'UTC')"),
-        "to_date(varchar, varchar) date": _parsed(formats.teradata, "CAST({} AS DATE)"),
-        "to_timestamp(varchar, varchar) timestamp(3)": _parsed(formats.teradata),
-    }),
+    *built(
+        {
+            "date_add(varchar, bigint, date) date": _date_add,
+            "date_add(varchar, bigint, timestamp(p)) timestamp(p)": _date_add,
+            "date_add(varchar, bigint, timestamp(p) with time zone) timestamp(p) with time zone": _date_add,
+            "date_add(varchar, bigint, time(p)) time(p)": _date_add,
+            "date_diff(varchar, date, date) bigint": _date_diff,
+            "date_diff(varchar, timestamp(p), timestamp(p)) bigint": _date_diff,
+            "date_diff(varchar, timestamp(p) with time zone, timestamp(p) with time zone) bigint": _date_diff,
+            "date_diff(varchar, time(p), time(p)) bigint": _date_diff,
+            "date_trunc(varchar, date) date": _date_trunc,
+            "date_trunc(varchar, timestamp(p)) timestamp(p)": _date_trunc,
+            "date_trunc(varchar, timestamp(p) with time zone) timestamp(p) with time zone": _date_trunc,
+            "date_trunc(varchar, time(p)) time(p)": _date_trunc,
+            "date_format(timestamp(p), varchar) varchar": _written(formats.mysql),
+            "date_format(timestamp(p) with time zone, varchar) varchar": _written(formats.mysql),
+            "format_datetime(timestamp(p), varchar) varchar": _written(formats.joda),
+            "format_datetime(timestamp(p) with time zone, varchar) varchar": _written(formats.joda),
+            "to_char(timestamp(p), varchar) varchar": _written(formats.teradata),
+            "date_parse(varchar, varchar) timestamp(3)": _parsed(formats.mysql),
+            "parse_datetime(varchar, varchar) timestamp(3) with time zone": _parsed(
+                formats.joda, "trino_zoned({}, 'UTC')"
+            ),
+            "to_date(varchar, varchar) date": _parsed(formats.teradata, "CAST({} AS DATE)"),
+            "to_timestamp(varchar, varchar) timestamp(3)": _parsed(formats.teradata),
+        }
+    ),
 ]

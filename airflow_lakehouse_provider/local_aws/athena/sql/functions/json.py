@@ -8,7 +8,6 @@ from airflow_lakehouse_provider.local_aws.athena.sql.casts import to_json
 from airflow_lakehouse_provider.local_aws.athena.sql.signatures import Call, built, table
 from airflow_lakehouse_provider.local_aws.athena.sql.types import JSON
 
-
 _SIMPLE_PATH = re.compile(r"\$(?:\.\w+|\[\d+\])*")
 
 

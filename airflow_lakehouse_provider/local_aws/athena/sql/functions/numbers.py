@@ -6,9 +6,7 @@ from airflow_lakehouse_provider.local_aws.athena.sql.casts import coerced
 from airflow_lakehouse_provider.local_aws.athena.sql.signatures import Call, built, table
 from airflow_lakehouse_provider.local_aws.athena.sql.typed import Typed
 from airflow_lakehouse_provider.local_aws.athena.sql.types import (
-    DOUBLE,
     INTEGERS,
-    REAL,
     UNKNOWN,
     Type,
     as_decimal,
@@ -66,7 +64,7 @@ def divided(dividend: str, s1: int, divisor: str, s2: int, of: Type) -> Typed:
     shifted = f"({dividend} * {10**shift})" if shift > 0 else dividend
     quotient = f"CAST(trino_divide({shifted}, {divisor}) AS DECIMAL(38,0))"
     if of.scale:
-        quotient = f"({quotient} * CAST('{10 ** -of.scale:.{of.scale}f}' AS DECIMAL(38,{of.scale})))"
+        quotient = f"({quotient} * CAST('{10**-of.scale:.{of.scale}f}' AS DECIMAL(38,{of.scale})))"
     return Typed(f"CAST({quotient} AS {duckdb_type(of)})", of)
 
 
@@ -190,18 +188,19 @@ FUNCTIONS = [
         format_number(double) varchar = trino_format_number
         uuid() uuid
     """),
-    *built({
-        "mod(N, N) N": _modulus,
-        "mod(decimal(p,s), decimal(q,t)) decimal(p,s)": _modulus,
-        "ceil(decimal(p,s)) decimal(p,s)": _whole_decimal("ceil"),
-        "ceiling(decimal(p,s)) decimal(p,s)": _whole_decimal("ceil"),
-        "floor(decimal(p,s)) decimal(p,s)": _whole_decimal("floor"),
-        "round(decimal(p,s)) decimal(p,s)": _whole_decimal("round"),
-        "round(decimal(p,s), integer) decimal(p,s)": _rounded_decimal("round", 1),
-        "truncate(decimal(p,s)) decimal(p,s)": _whole_decimal("trunc"),
-        "truncate(decimal(p,s), integer) decimal(p,s)": _rounded_decimal("trunc", 0),
-        "greatest(T...) T": _extreme("greatest"),
-        "least(T...) T": _extreme("least"),
-    }),
+    *built(
+        {
+            "mod(N, N) N": _modulus,
+            "mod(decimal(p,s), decimal(q,t)) decimal(p,s)": _modulus,
+            "ceil(decimal(p,s)) decimal(p,s)": _whole_decimal("ceil"),
+            "ceiling(decimal(p,s)) decimal(p,s)": _whole_decimal("ceil"),
+            "floor(decimal(p,s)) decimal(p,s)": _whole_decimal("floor"),
+            "round(decimal(p,s)) decimal(p,s)": _whole_decimal("round"),
+            "round(decimal(p,s), integer) decimal(p,s)": _rounded_decimal("round", 1),
+            "truncate(decimal(p,s)) decimal(p,s)": _whole_decimal("trunc"),
+            "truncate(decimal(p,s), integer) decimal(p,s)": _rounded_decimal("trunc", 0),
+            "greatest(T...) T": _extreme("greatest"),
+            "least(T...) T": _extreme("least"),
+        }
+    ),
 ]
-

@@ -62,7 +62,8 @@ def _count(call: Call) -> str:
     return f"CAST(len(regexp_extract_all({', '.join(call.sql)})) AS BIGINT)"
 
 
-def _format(call: Call) -> str:
+def formatted(call: Call) -> str:
+    """format(pattern, values...)."""
     pattern, values = call.sql[0], call.args[1:]
     kinds = "".join(_format_kind(each.type) for each in values)
     texts = [_format_text(each) for each in values]
@@ -164,19 +165,21 @@ FUNCTIONS = [
         url_encode(varchar) varchar = trino_url_encode
         url_decode(varchar) varchar = trino_url_decode
     """),
-    *built({
-        "concat(varchar...) varchar": _concat,
-        "concat_ws(varchar, varchar...) varchar": _concat_ws,
-        "regexp_like(varchar, varchar) boolean": _like,
-        "regexp_extract(varchar(n), varchar) varchar(n)": _extract,
-        "regexp_extract(varchar(n), varchar, bigint) varchar(n)": _extract,
-        "regexp_extract_all(varchar(n), varchar) array(varchar(n))": _extract_all,
-        "regexp_extract_all(varchar(n), varchar, bigint) array(varchar(n))": _extract_all,
-        "regexp_replace(varchar, varchar) varchar": _replace,
-        "regexp_replace(varchar, varchar, varchar) varchar": _replace,
-        "regexp_count(varchar, varchar) bigint": _count,
-        "format(varchar, T) varchar": _format,
-        "normalize(varchar) varchar": _normalized,
-        "normalize(varchar, varchar) varchar": _normalized,
-    }),
+    *built(
+        {
+            "concat(varchar...) varchar": _concat,
+            "concat_ws(varchar, varchar...) varchar": _concat_ws,
+            "regexp_like(varchar, varchar) boolean": _like,
+            "regexp_extract(varchar(n), varchar) varchar(n)": _extract,
+            "regexp_extract(varchar(n), varchar, bigint) varchar(n)": _extract,
+            "regexp_extract_all(varchar(n), varchar) array(varchar(n))": _extract_all,
+            "regexp_extract_all(varchar(n), varchar, bigint) array(varchar(n))": _extract_all,
+            "regexp_replace(varchar, varchar) varchar": _replace,
+            "regexp_replace(varchar, varchar, varchar) varchar": _replace,
+            "regexp_count(varchar, varchar) bigint": _count,
+            "format(varchar, T) varchar": formatted,
+            "normalize(varchar) varchar": _normalized,
+            "normalize(varchar, varchar) varchar": _normalized,
+        }
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Documents in sqlite: what Glue's jobs and crawlers keep, so that a restart finds it."""
+"""Documents in sqlite: what Athena, and Glue's jobs and crawlers, keep so that a restart finds it."""
 
 from __future__ import annotations
 

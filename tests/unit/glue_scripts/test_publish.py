@@ -1,0 +1,223 @@
+"""What readers see of a month while it is loaded, killed, loaded again and refused."""
+
+from __future__ import annotations
+
+import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from trips import load as load_module
+from trips.columns import TRIPS
+from trips.errors import LoadError
+
+pytestmark = pytest.mark.spark
+
+BAD = {"trip_distance": -1.0}
+
+
+def seen(lake, *month):
+    """What a reader has of a month: its rows but for what tells runs apart."""
+    rows = [*lake.current("trips", *month), *lake.current("quarantine_trips", *month)]
+    return [{name: value for name, value in row.items() if name not in ("run_id", "loaded_at")} for row in rows]
+
+
+class Killed(BaseException):
+    """As by SIGKILL: no later call of the run comes about either."""
+
+
+class Killer:
+    """Ends a run at its n-th call, before it has any effect or, which S3 allows too, after."""
+
+    def __init__(self, at):
+        self.calls, self.at = 0, at
+
+    def __call__(self, call, uri):
+        self.calls += 1
+        if self.calls >= self.at:
+            raise Killed(f"{call} {uri}")
+
+
+def test_killed_at_any_storage_call_the_month_is_as_it_was_or_as_it_becomes(lake):
+    lake.put([{}, {}, BAD], "a.parquet")
+    lake.put([{"total_amount": 99.0}, BAD], "b.parquet")
+    lake.load(file="a.parquet")
+    other = ("green", "2024-01")
+    lake.load(*other, file="a.parquet")
+    before, others = seen(lake), seen(lake, *other)
+    at, outcomes = 0, []
+    while True:
+        at += 1
+        killer = Killer(at)
+        try:
+            lake.load(file="b.parquet", before=killer)
+        except Killed:
+            outcomes.append(seen(lake))
+            assert seen(lake, *other) == others
+            if len(lake.current("trips")) == 1:
+                break  # from here on it is committed: what may yet be killed is the report and the tidying
+        else:
+            pytest.fail("the run was never killed after its commit")
+    assert outcomes[:-1] == [before] * (len(outcomes) - 1)
+    after = outcomes[-1]
+    assert sorted(str(row["total_amount"]) for row in after) == ["13.50", "99.00"]
+    assert len(outcomes) > 12, "calls of every kind: list, get, copy, put"
+    # What the dead left is gone with the next load, and nothing else is.
+    lake.load(file="b.parquet")
+    assert seen(lake) == after
+    assert seen(lake, *other) == others
+    runs = {row["run_id"] for row in [*lake.current("trips"), *lake.current("trips", *other)]}
+    left = [name for name in lake.files() if not name.startswith("load_audit/")]
+    assert len(runs) == 2
+    assert all(any(f"/{run}-" in name for run in runs) for name in left), left
+
+
+def test_each_call_after_the_commit_may_fail_too(lake, capsys):
+    lake.put([{}])
+    lake.load()
+
+    def failing(call, uri):
+        if call == "delete":
+            raise OSError("the storage is away")
+
+    report = lake.load(before=failing)
+    assert report["rows_kept"] == 1
+    assert (
+        "superseded files are left for the month's next load: OSError: the storage is away" in capsys.readouterr().out
+    )
+    lake.load()
+    assert {name.split("/")[-1][:7] for name in lake.files() if "load_audit" not in name} == {"jr_0003"}
+
+
+def test_a_rerun_gives_equal_rows_and_says_when_the_raw_file_changed(lake, capsys):
+    lake.put([{}, {"total_amount": 7.0}, BAD])
+    first, again = lake.load(), None
+    rows = seen(lake)
+    again = lake.load()
+    assert seen(lake) == rows
+    assert {row["run_id"] for row in lake.current("trips")} == {again["run_id"]}
+    assert again["changed_files"] == first["changed_files"] == []
+    assert "changed since" not in capsys.readouterr().out
+    lake.put([{"total_amount": 8.0}])
+    changed = lake.load()
+    assert changed["changed_files"] == [f"s3://raw/{lake.name}/file.parquet"]
+    assert "it has changed since its last load" in capsys.readouterr().out
+    assert [str(row["total_amount"]) for row in lake.current("trips")] == ["8.00"]
+
+
+def test_files_as_published(lake):
+    lake.put([{}, BAD])
+    report = lake.load(month="2024-01")
+    month = "service=yellow/year=2024/month=01"
+    assert [name for name in lake.files() if "load_audit" not in name] == [
+        f"quarantine_trips/{month}/jr_0001-00000.parquet",
+        f"trips/{month}/jr_0001-00000.parquet",
+    ]
+    assert sorted(report["files"]) == [
+        f"{lake.cleaned_uri}/{name}" for name in lake.files() if "load_audit" not in name
+    ]
+    trips = pq.read_schema(lake.cleaned / f"trips/{month}/jr_0001-00000.parquet")
+    quarantined = pq.read_schema(lake.cleaned / f"quarantine_trips/{month}/jr_0001-00000.parquet")
+    money = pa.decimal128(10, 2)
+    assert trips.names == list(TRIPS)
+    assert quarantined.names == [*TRIPS, "reasons", "raw_row"]
+    assert {str(trips.field(name).type) for name in ("pickup_at", "dropoff_at", "loaded_at")} == {"timestamp[us]"}
+    assert {trips.field(name).type for name in TRIPS if name.endswith(("amount", "fee", "tax", "surcharge"))} == {money}
+    assert (trips.field("vendor_id").type, trips.field("trip_distance").type) == (pa.int32(), pa.float64())
+    assert str(trips.field("suspect").type).startswith("list<")
+
+
+@pytest.mark.parametrize(("rows", "counts"), [([BAD], (0, 1)), ([{}], (1, 0)), ([], (0, 0))])
+def test_a_table_without_rows_has_its_columns_all_the_same(lake, rows, counts):
+    lake.put([{}, {}, BAD])
+    lake.load()
+    lake.put(rows)
+    report = lake.load(allow_empty="true")
+    assert (report["rows_kept"], report["rows_quarantined"]) == counts
+    assert (len(lake.current("trips")), len(lake.current("quarantine_trips"))) == counts
+    tables = {name.split("/")[0] for name in lake.files() if "jr_0002-" in name}
+    assert tables == {"trips", "quarantine_trips"}
+
+
+def test_a_month_of_which_too_little_would_be_kept_is_refused(lake):
+    lake.put([{}] * 1)
+    lake.load()
+    before = seen(lake)
+    lake.put([{}, BAD, {"total_amount": None}, {}])
+    with pytest.raises(LoadError) as refused:
+        lake.load(min_kept=0.75)
+    assert "yellow 2024-01 is refused: 2 of 4 rows would be kept, 50.0%, and --min_kept is 75.0%" in str(refused.value)
+    assert "distance_negative 1, total_missing 1" in str(refused.value)
+    assert seen(lake) == before
+    assert [name for name in lake.files() if "jr_0002" in name and "load_audit" not in name] == []
+    (audit,) = (row for row in lake.audit() if row["status"] == "refused")
+    assert (audit["rows_read"], audit["rows_kept"], audit["rows_quarantined"]) == (4, 2, 2)
+    assert (audit["rejected_distance_negative"], audit["committed_at"]) == (1, None)
+    assert lake.load(min_kept=0.5)["rows_kept"] == 2
+
+
+def test_a_later_commit_counts_whatever_the_clocks_say(lake, monkeypatch):
+    lake.put([{}])
+    future = datetime.datetime(2099, 1, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(load_module, "_now", lambda: future)
+        lake.load()
+    lake.put([{"total_amount": 1.0}])
+    lake.load()
+    assert [str(row["total_amount"]) for row in lake.current("trips")] == ["1.00"]
+    assert max(row["committed_at"] for row in lake.audit()) == future + datetime.timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("moment", ["as it copies", "as it looks whether all is there"])
+def test_of_two_runs_at_once_one_says_so_and_the_month_is_whole(lake, moment):
+    lake.put([{}], "a.parquet")
+    lake.put([{"total_amount": 1.0}], "b.parquet")
+    copied, other = [], []
+
+    def meanwhile(call, uri):
+        copied.extend([uri] if call == "copy" else [])
+        checking = call == "list" and len(copied) == 2
+        if not other and (checking if "looks" in moment else copied):
+            other.append(lake.load(file="b.parquet"))
+
+    sentence = "disappeared before the commit: another run loaded yellow 2024-01 at the same time"
+    with pytest.raises(LoadError, match=sentence):
+        lake.load(file="a.parquet", before=meanwhile)
+    assert [str(row["total_amount"]) for row in lake.current("trips")] == ["1.00"]
+    assert [row["status"] for row in lake.audit()] == ["committed"]
+
+
+def test_a_run_id_is_used_once(lake):
+    lake.put([{}])
+    lake.load(JOB_RUN_ID="jr_x")
+    with pytest.raises(LoadError, match=r"the run jr_x is over: s3://cleaned/.*-jr_x\.parquet says what came of it"):
+        lake.load(JOB_RUN_ID="jr_x")
+
+
+def test_a_raw_file_that_is_replaced_while_it_is_read(lake):
+    lake.put([{}])
+
+    def replace(call, uri):
+        if call == "list" and "_staging" in uri and "__kept" in uri:
+            lake.put([{"total_amount": 5.0}])
+
+    with pytest.raises(LoadError, match=r"file\.parquet was replaced while it was read: run the month again"):
+        lake.load(before=replace)
+    assert lake.files() == []
+
+
+def test_a_big_month_has_few_files_each_sorted_by_pickup(lake, monkeypatch):
+    from trips import transform
+
+    from airflow_lakehouse_provider import sample_data
+    from airflow_lakehouse_provider.month import Month
+
+    monkeypatch.setattr(transform, "_ROWS_PER_FILE", 1_000)
+    sample_data.write("yellow", Month(2024, 1), 9_000, lake.raw().parent)
+    lake.load(file="yellow_tripdata_2024-01.parquet")
+    files = sorted((lake.cleaned / "trips").rglob("*.parquet"))
+    assert len(files) == 4
+    for file in files:
+        pickups = pq.read_table(file, columns=["pickup_at"])["pickup_at"].to_pylist()
+        assert pickups == sorted(pickups)
+        assert len(pickups) > 1_000
