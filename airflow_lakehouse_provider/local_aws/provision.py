@@ -17,6 +17,8 @@ from airflow_lakehouse_provider.config import Lakehouse
 
 SCRIPT = "clean_trips.py"
 LIBRARY = "trips"  # the folder beside the script that travels as --extra-py-files
+DEFAULT_DATABASE = "default"  # what a query without a database means, as in an AWS account that has used Athena
+DEFAULT_RESULTS = "athena-results"
 CLEANED_TABLES = ("trips", "quarantine_trips", "load_audit")
 
 _TRUST = {
@@ -47,12 +49,13 @@ def provision(endpoint: str, lakehouse: Lakehouse, *, glue_scripts: Path | None 
     aws = _Clients(endpoint, lakehouse.region)
     _buckets(aws.s3, lakehouse)
     _role(aws.iam, lakehouse.glue.role)
-    for database in (lakehouse.databases.cleaned, lakehouse.databases.marts):
+    for database in (DEFAULT_DATABASE, lakehouse.databases.cleaned, lakehouse.databases.marts):
         _unless_there(aws.glue.create_database, DatabaseInput={"Name": database})
     _upload_script(aws.s3, lakehouse, glue_scripts or starter.path("glue_scripts"))
     _job(aws.glue, lakehouse)
     _crawler(aws.glue, lakehouse)
     _work_group(aws.athena, lakehouse)
+    _primary_work_group(aws.athena)
 
 
 def zip_of(folder: Path) -> bytes:
@@ -93,7 +96,7 @@ def _buckets(s3: Any, lakehouse: Lakehouse) -> None:
     there = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     # us-east-1 is the one region that must not be named.
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": lakehouse.region}}
-    for bucket in lakehouse.buckets:
+    for bucket in (*lakehouse.buckets, DEFAULT_RESULTS):
         if bucket not in there:
             s3.create_bucket(Bucket=bucket, **({} if lakehouse.region == "us-east-1" else elsewhere))
 
@@ -158,6 +161,12 @@ def _crawler(glue: Any, lakehouse: Lakehouse) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "CrawlerRunningException":
             raise
+
+
+def _primary_work_group(athena: Any) -> None:
+    """A place for the results of tools that name neither work group nor place."""
+    update = {"ResultConfigurationUpdates": {"OutputLocation": f"s3://{DEFAULT_RESULTS}/"}}
+    athena.update_work_group(WorkGroup="primary", ConfigurationUpdates=update)
 
 
 def _work_group(athena: Any, lakehouse: Lakehouse) -> None:

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+from pyspark.sql import types as T
 
 from trips.arguments import MARKS, REASONS, Arguments
 from trips.storage import Storage
 
 COMMITTED, REFUSED = "committed", "refused"
-_TEXT, _WHOLE, _TIME = pa.string(), pa.int64(), pa.timestamp("us")
-SCHEMA = pa.schema(
-    [
-        *((name, _TEXT) for name in ("service", "year", "month", "run_id", "status", "source_file")),
-        *((name, _WHOLE) for name in ("rows_read", "rows_kept", "rows_quarantined")),
-        *((f"rejected_{reason}", _WHOLE) for reason in REASONS),
-        *((f"suspect_{mark}", _WHOLE) for mark in MARKS),
-        ("bytes", _WHOLE),
-        ("seconds", pa.float64()),
-        ("etag", _TEXT),
-        ("unknown_columns", pa.list_(_TEXT)),
-        ("thresholds", _TEXT),
-        ("started_at", _TIME),
-        ("committed_at", _TIME),
-    ]
-)
+_TEXT, _WHOLE, _TIME = T.StringType(), T.LongType(), T.TimestampNTZType()
+_COLUMNS: dict[str, T.DataType] = {
+    **dict.fromkeys(("service", "year", "month", "run_id", "status", "source_file"), _TEXT),
+    **dict.fromkeys(("rows_read", "rows_kept", "rows_quarantined"), _WHOLE),
+    **{f"rejected_{reason}": _WHOLE for reason in REASONS},
+    **{f"suspect_{mark}": _WHOLE for mark in MARKS},
+    "bytes": _WHOLE,
+    "seconds": T.DoubleType(),
+    "etag": _TEXT,
+    "unknown_columns": T.ArrayType(_TEXT),
+    "thresholds": _TEXT,
+    "started_at": _TIME,
+    "committed_at": _TIME,
+}
+SCHEMA = T.StructType([T.StructField(name, of) for name, of in _COLUMNS.items()])
 
 
 @dataclass
@@ -54,6 +52,14 @@ def folder(cleaned_uri: str) -> str:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """An audit object before its PUT."""
+
+    uri: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class LastLoad:
     """The month's latest committed load."""
 
@@ -65,17 +71,20 @@ class LastLoad:
         return max(now, self.committed_at + timedelta(milliseconds=1))
 
 
-def put(
+def prepare(
+    spark: SparkSession,
     storage: Storage,
     arguments: Arguments,
     files: Sequence[FileCounts],
     *,
+    staging: str,
     status: str,
     started: datetime,
     now: datetime,
-) -> str:
-    """Write the rows of a run as one object, in one PUT: whoever reads sees all of them or none. Returns its URI.
+) -> Prepared:
+    """The rows of a run as one object, which is not there yet: whoever reads it will see all of them or none.
 
+    :param staging: a folder for Spark to write to before
     :param now: the time of the commit, or of the refusal
     """
     common = {
@@ -104,11 +113,10 @@ def put(
         }
         for file in files
     ]
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), out)
-    uri = f"{_prefix(arguments)}{now:%Y%m%dT%H%M%S%f}-{arguments.run_id}.parquet"
-    storage.put(uri, out.getvalue())
-    return uri
+    ordered = [tuple(row[name] for name in SCHEMA.names) for row in rows]
+    spark.createDataFrame(ordered, SCHEMA).coalesce(1).write.mode("overwrite").parquet(staging)
+    (written,) = (each.uri for each in storage.list(f"{staging}/") if each.uri.endswith(".parquet"))
+    return Prepared(f"{_prefix(arguments)}{now:%Y%m%dT%H%M%S%f}-{arguments.run_id}.parquet", storage.get(written))
 
 
 def runs(storage: Storage, arguments: Arguments) -> dict[str, str]:
@@ -118,14 +126,17 @@ def runs(storage: Storage, arguments: Arguments) -> dict[str, str]:
     return {name.partition("-")[2]: found[name] for name in sorted(found)}
 
 
-def last_load(storage: Storage, uris: Iterable[str]) -> LastLoad | None:
+def last_load(spark: SparkSession, uris: Sequence[str]) -> LastLoad | None:
     """The latest committed load of these objects; None when none was committed."""
-    for uri in sorted(uris, reverse=True):
-        columns = ["status", "source_file", "etag", "committed_at"]
-        rows = pq.read_table(io.BytesIO(storage.get(uri)), columns=columns).to_pylist()
-        if rows and rows[0]["status"] == COMMITTED:
-            return LastLoad(rows[0]["committed_at"], {row["source_file"]: row["etag"] for row in rows})
-    return None
+    if not uris:
+        return None
+    columns = ("run_id", "committed_at", "source_file", "etag")
+    rows = spark.read.schema(SCHEMA).parquet(*uris).where(f"status = '{COMMITTED}'").select(*columns).collect()
+    if not rows:
+        return None
+    last = max(rows, key=lambda row: (row["committed_at"], row["run_id"]))
+    etags = {row["source_file"]: row["etag"] for row in rows if row["run_id"] == last["run_id"]}
+    return LastLoad(last["committed_at"], etags)
 
 
 def _prefix(arguments: Arguments) -> str:

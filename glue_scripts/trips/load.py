@@ -47,29 +47,40 @@ def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
     earlier = audit.runs(storage, arguments)
     if arguments.run_id in earlier:
         raise LoadError(f"the run {arguments.run_id} is over: {earlier[arguments.run_id]} says what came of it")
-    last = audit.last_load(storage, earlier.values())
+    spark = _session(arguments)
+    last = audit.last_load(spark, list(earlier.values()))
     # Found now, deleted after the commit: what other runs write from here on is theirs.
     old = leftovers(storage, arguments)
-    files = _read(found, arguments)
+    files = _read(spark, found, arguments)
     changed = _say_what_is_new(files, last.etags if last else {})
 
     counts = [FileCounts(file.uri, file.size, file.etag, file.rows, file.unknown) for file in files]
-    staging = Staging(SparkSession.builder.getOrCreate(), storage, arguments)
+    staging = Staging(spark, storage, arguments)
     try:
         _stage(staging, files, arguments, started, counts)
         _refuse_changed(storage, arguments, files)
-        _refuse_too_little(storage, arguments, counts, started)
+        _refuse_too_little(staging, storage, arguments, counts, started)
         published = staging.publish()
         now = last.next_commit(_now()) if last else _now()
-        committed = audit.put(storage, arguments, counts, status=audit.COMMITTED, started=started, now=now)
-    except BaseException:
+        commit = staging.prepare_audit(counts, status=audit.COMMITTED, started=started, now=now)
+        staging.check(published)
+        storage.put(commit.uri, commit.content)  # from here on the month is what this run made of it
+    except BaseException as error:
         # Only what is staged: if the commit's answer was lost, the published files may be the month by now.
+        newer: set[str] = set()
         with contextlib.suppress(Exception):
             staging.clear()
+            newer = set(audit.runs(storage, arguments)) - {*earlier, arguments.run_id}
+        if newer and isinstance(error, Exception):
+            # Once committed, that run took this one's files for those of a dead one.
+            raise LoadError(
+                f"another run loaded {arguments.label} at the same time, {', '.join(sorted(newer))}, and this one "
+                f"failed: {error}. The month is as that run left it; run one load of a month at a time"
+            ) from error
         raise
     kept, quarantined = _sum(counts, "rows_kept"), _sum(counts, "rows_quarantined")
     rows = _sum(counts, "rows_read")
-    print(f"{arguments.label}: {rows} rows read, {kept} kept, {quarantined} quarantined; committed by {committed}")
+    print(f"{arguments.label}: {rows} rows read, {kept} kept, {quarantined} quarantined; committed by {commit.uri}")
     if arguments.report_uri:
         report = {
             "service": arguments.service,
@@ -80,7 +91,7 @@ def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
             "rows_kept": kept,
             "rows_quarantined": quarantined,
             "quarantined": totals(counts),
-            "files": published,
+            "files": list(published),
             "seconds": round(time.monotonic() - began, 3),
             "unknown_columns": sorted({name for file in files for name in file.unknown}),
             "changed_files": changed,
@@ -89,10 +100,14 @@ def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
     _tidy(storage, arguments, staging, old, earlier)
 
 
-def _read(found: Sequence[Object], arguments: Arguments) -> list[RawFile]:
+def _session(arguments: Arguments) -> SparkSession:
     spark = SparkSession.builder.appName(f"clean {arguments.label}").getOrCreate()
     for name, value in _SETTINGS.items():
         spark.conf.set(name, value)
+    return spark
+
+
+def _read(spark: SparkSession, found: Sequence[Object], arguments: Arguments) -> list[RawFile]:
     files = [read(spark, each) for each in found]
     if not any(file.rows for file in files) and not arguments.allow_empty:
         names = ", ".join(file.uri for file in files)
@@ -134,11 +149,14 @@ def _stage(
             )
 
 
-def _refuse_too_little(storage: Storage, arguments: Arguments, counts: Sequence[FileCounts], started: datetime) -> None:
+def _refuse_too_little(
+    staging: Staging, storage: Storage, arguments: Arguments, counts: Sequence[FileCounts], started: datetime
+) -> None:
     rows, kept = _sum(counts, "rows_read"), _sum(counts, "rows_kept")
     if not rows or kept / rows >= arguments.thresholds.min_kept:
         return
-    audit.put(storage, arguments, counts, status=audit.REFUSED, started=started, now=_now())
+    refusal = staging.prepare_audit(counts, status=audit.REFUSED, started=started, now=_now())
+    storage.put(refusal.uri, refusal.content)
     listed = ", ".join(
         f"{reason} {rejected}" for reason, rejected in sorted(totals(counts).items(), key=lambda item: -item[1])
     )

@@ -7,13 +7,14 @@ is overwritten or renamed. A run that dies leaves files that nobody reads; the m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from trips.arguments import MARKS, REASONS, Arguments
-from trips.audit import FileCounts
+from trips.audit import FileCounts, Prepared, prepare
 from trips.errors import LoadError
 from trips.storage import Object, Storage
 from trips.transform import KEPT, unpacked
@@ -44,9 +45,10 @@ class Staging:
         if self._files(self._rejected):
             rejected = unpacked(self._spark.read.schema(rows.drop(KEPT).schema).parquet(self._rejected))
             rejected.coalesce(1).write.mode("overwrite").parquet(self._folders["quarantine_trips"])
-        for table, empty in (("trips", rows.drop(KEPT)), ("quarantine_trips", unpacked(rows))):
+        for table in TABLES:
             if not self.files(table):
-                nothing = self._spark.createDataFrame([], empty.schema)
+                schema = (rows.drop(KEPT) if table == "trips" else unpacked(rows)).schema
+                nothing = self._spark.createDataFrame([], schema)
                 nothing.write.mode("overwrite").parquet(self._folders[table])
 
     def files(self, table: str) -> list[Object]:
@@ -71,32 +73,34 @@ class Staging:
         written = self._spark.read.parquet(self._folders[table])
         return written.groupBy("source_file").agg(F.count(F.lit(1)).alias("rows"), *each).collect()
 
-    def publish(self) -> list[str]:
+    def publish(self) -> dict[str, int]:
         """Copy the files into their tables under the run's name, where no reader looks before the commit.
 
-        :raises LoadError: when they are not all there: another run of the month took this one for a dead one
+        :returns: URIs and sizes
         """
         published: dict[str, int] = {}
         for table in TABLES:
             for number, file in enumerate(self.files(table)):
                 target = f"{_month_of(table, self._arguments)}{self._arguments.run_id}-{number:05d}.parquet"
+                self._storage.copy(file.uri, target)
                 published[target] = file.size
-                try:
-                    self._storage.copy(file.uri, target)
-                except Exception as error:
-                    if file in self.files(table):
-                        raise
-                    raise self._lost([file.uri]) from error
+        return published
+
+    def prepare_audit(self, files: Sequence[FileCounts], *, status: str, started: datetime, now: datetime) -> Prepared:
+        """The run's audit object, ready to be put."""
+        folder = f"{self._root}audit"
+        return prepare(
+            self._spark, self._storage, self._arguments, files, staging=folder, status=status, started=started, now=now
+        )
+
+    def check(self, published: Mapping[str, int]) -> None:
+        """See that all of them are there, whole.
+
+        :raises LoadError: when another run of the month took this one for a dead one
+        """
         there = {each.uri: each.size for each in month_files(self._storage, self._arguments)}
         if lost := [uri for uri, size in published.items() if there.get(uri) != size]:
-            raise self._lost(lost)
-        return list(published)
-
-    def _lost(self, uris: Sequence[str]) -> LoadError:
-        return LoadError(
-            f"{', '.join(uris)} disappeared before the commit: another run loaded {self._arguments.label} at the same "
-            "time. The month is as that run left it; run one load of a month at a time"
-        )
+            raise LoadError(f"{', '.join(lost)} disappeared before the commit: run the month again")
 
     def clear(self) -> None:
         """Delete what this run staged."""

@@ -90,3 +90,21 @@ def test_another_region(start_local: Callable[..., Any], names: dict[str, Any], 
     provision(local.endpoint, Lakehouse.from_mapping({**names, "region": "eu-west-1"}), glue_scripts=scripts)
     location = local.client("s3").get_bucket_location(Bucket="provisioned-raw")["LocationConstraint"]
     assert location == "eu-west-1"
+
+
+def test_a_tool_may_query_without_naming_database_work_group_or_place(
+    local_aws: Any, boto: Callable[..., Any], names: dict[str, Any], scripts: Path
+) -> None:
+    from airflow_lakehouse_provider.local_aws.provision import provision
+
+    provision(local_aws.endpoint, Lakehouse.from_mapping(names), glue_scripts=scripts)
+    athena = boto("athena")
+    query = athena.start_query_execution(QueryString="SELECT 1")["QueryExecutionId"]
+    while (execution := athena.get_query_execution(QueryExecutionId=query)["QueryExecution"])["Status"]["State"] in (
+        "QUEUED",
+        "RUNNING",
+    ):
+        pass  # held by the server while it runs
+    assert execution["Status"]["State"] == "SUCCEEDED"
+    assert execution["ResultConfiguration"]["OutputLocation"] == f"s3://athena-results/{query}.csv"
+    assert {"Name": "default"}.items() <= boto("glue").get_database(Name="default")["Database"].items()

@@ -46,7 +46,7 @@ class ParquetSchemas:
     def groups(self, files: Sequence[StoredObject], run: Run) -> list[tuple[Schema, list[StoredObject]]]:
         """The files by schema, read with a query's own cursor where they are new.
 
-        :raises SqlError: HIVE_BAD_DATA naming a file that is no Parquet
+        :raises SqlError: HIVE_BAD_DATA naming a file that is no Parquet, HIVE_CANNOT_OPEN_SPLIT for one that went away
         """
         with self._lock:
             known = {file.path: self._signatures.get(_key(file)) for file in files}
@@ -107,6 +107,8 @@ def _rows(files: Sequence[StoredObject], run: Run) -> list[tuple[Any, ...]]:
             f"CAST(logical_type AS VARCHAR) FROM parquet_schema([{paths}])"
         )
     except SqlError as error:
+        if error.name == "HIVE_CANNOT_OPEN_SPLIT":  # deleted since it was listed
+            raise
         raise SqlError("HIVE_BAD_DATA", f"Not valid Parquet file: {files[0].uri}: {error.message}") from None
 
 

@@ -14,6 +14,7 @@ from airflow_lakehouse_provider.local_aws.athena import formats
 from airflow_lakehouse_provider.local_aws.athena.engine import Cursor
 from airflow_lakehouse_provider.local_aws.athena.formats import Format, identifier, literal
 from airflow_lakehouse_provider.local_aws.athena.sql import Column, SqlError
+from airflow_lakehouse_provider.local_aws.athena.sql.casts import convert
 from airflow_lakehouse_provider.local_aws.athena.sql.errors import marked
 from airflow_lakehouse_provider.local_aws.athena.sql.types import Type, duckdb_type, parse_type
 from airflow_lakehouse_provider.local_aws.athena.text_serde import LazySimple, OpenCsv
@@ -139,7 +140,9 @@ def _stored(column: Column, source: str, given: str | None) -> str:
         refusal = f"error({literal(marked('INVALID_CAST_ARGUMENT', said))})::VARCHAR"
         text = f"CAST({source} AS VARCHAR)"
         return f"CASE WHEN length(rtrim({text}, ' ')) > {of.size} THEN {refusal} ELSE left({text}, {of.size}) END"
-    return f"CAST({source} AS {into})"
+    converted = convert(source, parse_type(given), of)
+    assert converted is not None, f"{given} was found to go into {of}"
+    return f"CAST({converted} AS {into})"
 
 
 def _is_text(of: Type) -> bool:

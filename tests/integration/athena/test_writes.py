@@ -223,6 +223,16 @@ def test_insert_into_a_partitioned_table(warehouse):
     assert len(manifest) == 3
 
 
+def test_insert_turns_values_into_the_columns_types_as_trino_does(warehouse):
+    warehouse.create("t", "i int, d decimal(5,1), f double, at timestamp, s string")
+    warehouse.run("insert into t values (2.5, 1.25, 3, timestamp '2024-01-02 03:04:05 +02:00', 'x')")
+    warehouse.run("insert into t select bigint '7', 8, 9.5, date '2024-01-02', cast('y' as varchar(9))")
+    assert warehouse.ask("select * from t order by s") == [
+        ("3", "1.3", "3.0", "2024-01-02 03:04:05.000", "x"),
+        ("7", "8.0", "9.5", "2024-01-02 00:00:00.000", "y"),
+    ]
+
+
 @pytest.mark.parametrize(
     "row_format",
     [

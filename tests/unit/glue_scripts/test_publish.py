@@ -27,49 +27,56 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Ends a run at its n-th call, before it has any effect or, which S3 allows too, after."""
+    """Ends a run at its first call of a kind, before that has any effect."""
 
-    def __init__(self, at):
-        self.calls, self.at = 0, at
+    def __init__(self, kind, folder):
+        self.kind, self.folder, self.dead = kind, folder, False
 
     def __call__(self, call, uri):
-        self.calls += 1
-        if self.calls >= self.at:
+        self.dead = self.dead or (call == self.kind and self.folder in uri)
+        if self.dead:
             raise Killed(f"{call} {uri}")
 
 
-def test_killed_at_any_storage_call_the_month_is_as_it_was_or_as_it_becomes(lake):
+def test_at_every_storage_call_the_month_is_as_it_was_or_as_it_becomes(lake):
+    """What a run leaves when it is killed before its n-th call is what there is at that moment: so look at each."""
     lake.put([{}, {}, BAD], "a.parquet")
     lake.put([{"total_amount": 99.0}, BAD], "b.parquet")
     lake.load(file="a.parquet")
-    other = ("green", "2024-01")
-    lake.load(*other, file="a.parquet")
-    before, others = seen(lake), seen(lake, *other)
-    at, outcomes = 0, []
-    while True:
-        at += 1
-        killer = Killer(at)
-        try:
-            lake.load(file="b.parquet", before=killer)
-        except Killed:
-            outcomes.append(seen(lake))
-            assert seen(lake, *other) == others
-            if len(lake.current("trips")) == 1:
-                break  # from here on it is committed: what may yet be killed is the report and the tidying
-        else:
-            pytest.fail("the run was never killed after its commit")
-    assert outcomes[:-1] == [before] * (len(outcomes) - 1)
-    after = outcomes[-1]
+    lake.load("green", file="a.parquet")
+    before, others, states, calls = seen(lake), seen(lake, "green"), [], []
+
+    def look(call, uri):
+        calls.append(call)
+        states.append(seen(lake))
+        assert seen(lake, "green") == others
+
+    lake.load(file="b.parquet", before=look)
+    after = seen(lake)
     assert sorted(str(row["total_amount"]) for row in after) == ["13.50", "99.00"]
-    assert len(outcomes) > 12, "calls of every kind: list, get, copy, put"
-    # What the dead left is gone with the next load, and nothing else is.
+    commit = states.index(after)
+    assert states == [before] * commit + [after] * (len(states) - commit)
+    assert (calls[commit - 1], set(calls)) == ("put", {"list", "get", "copy", "put", "delete"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "committed"),
+    [("copy", "/quarantine_trips/", False), ("put", "/load_audit/", False), ("delete", "/trips/", True)],
+)
+def test_what_a_killed_run_leaves_goes_with_the_next_load_and_nothing_else_does(lake, kind, folder, committed):
+    lake.put([{}, BAD], "a.parquet")
+    lake.put([{"total_amount": 99.0}, BAD], "b.parquet")
+    lake.load(file="a.parquet")
+    lake.load("green", file="a.parquet")
+    before, others = seen(lake), seen(lake, "green")
+    with pytest.raises(Killed):
+        lake.load(file="b.parquet", before=Killer(kind, folder))
+    assert (seen(lake) != before) is committed
+    assert any("jr_0003" in name for name in lake.files())
     lake.load(file="b.parquet")
-    assert seen(lake) == after
-    assert seen(lake, *other) == others
-    runs = {row["run_id"] for row in [*lake.current("trips"), *lake.current("trips", *other)]}
-    left = [name for name in lake.files() if not name.startswith("load_audit/")]
-    assert len(runs) == 2
-    assert all(any(f"/{run}-" in name for run in runs) for name in left), left
+    assert (seen(lake) != before, seen(lake, "green")) == (True, others)
+    left = {name.rpartition("/")[2].partition("-")[0] for name in lake.files() if not name.startswith("load_audit/")}
+    assert left == {"jr_0002", "jr_0004"}
 
 
 def test_each_call_after_the_commit_may_fail_too(lake, capsys):

@@ -79,7 +79,7 @@ def found(binding: Binding, name: Name) -> Table:
 def hive_type(reader: Reader) -> str:
     """A column's type, up to the comma or bracket that ends it."""
     depth, text = 0, ""
-    before = reader.unexpected("a type")
+    refusal = reader.unexpected("a type")  # where it begins
     while (token := reader.next) is not None:
         if depth == 0 and (token.text in (",", ")") or reader.sees("COMMENT")):
             break
@@ -90,7 +90,7 @@ def hive_type(reader: Reader) -> str:
             raise ValueError  # words of the catalogue and of Trino's, which Athena's DDL does not take
         trino_type(text.lower())
     except ValueError:
-        raise SqlError("SYNTAX_ERROR", f"{before.message.partition('. Expecting')[0]}. Expecting: a type") from None
+        raise refusal from None
     return text.lower()
 
 
