@@ -9,6 +9,9 @@ COMPAT ?= 2.10.3 2.11.2 3.0.6 3.2.1 3.3.1
 COMPAT_TESTS := tests/unit --ignore=tests/unit/local_aws --ignore=tests/unit/glue_scripts --ignore=tests/unit/demo \
                 --ignore=tests/unit/test_sample_data.py --ignore=tests/unit/test_architecture.py
 
+# What to say when an installation fails
+OFFLINE := { echo "The installation failed, its reason is above. The package registry must be reachable (pip's and uv's settings apply); then run make again."; exit 1; }
+
 export UV_PYTHON_DOWNLOADS := never
 .PHONY: demo test test-unit test-compat lint types format clean install
 .DELETE_ON_ERROR:
@@ -50,21 +53,21 @@ $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
 	  || { echo "Python 3.11 or 3.12 is needed, and $(PYTHON) is `$(PYTHON) --version 2>&1`: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || $(OFFLINE)
 
 # The class archive halves the start of every Spark job.
 .venv/.installed: pyproject.toml constraints/dev.txt | $(UV)
-	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --editable '.[local]' --group dev
+	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --editable '.[local]' --group dev || $(OFFLINE)
 	-$(BIN)/python -m airflow_lakehouse_provider.local_aws.glue.class_archive
 	@touch $@
 
 # dbt lives in an environment of its own, as on MWAA: it does not resolve beside Airflow under MWAA's constraints.
 .venv-dbt/.installed: dbt_models/requirements.txt constraints/dbt.txt | $(UV)
 	$(BIN)/python -m venv --clear .venv-dbt
-	$(UV) pip install --quiet --python .venv-dbt -c constraints/dbt.txt -r dbt_models/requirements.txt
+	$(UV) pip install --quiet --python .venv-dbt -c constraints/dbt.txt -r dbt_models/requirements.txt || $(OFFLINE)
 	@touch $@
 
 .venv-compat/%/.installed: constraints/mwaa-%.txt pyproject.toml | $(UV)
 	$(BIN)/python -m venv --clear .venv-compat/$*
-	$(UV) pip install --quiet --python .venv-compat/$* -c $< apache-airflow==$* 'moto[glue,logs,s3,sts]' pytest hypothesis --editable .
+	$(UV) pip install --quiet --python .venv-compat/$* -c $< apache-airflow==$* 'moto[glue,logs,s3,sts]' pytest hypothesis --editable . || $(OFFLINE)
 	@touch $@
