@@ -96,6 +96,7 @@ with DAG(
             clean = GlueMonthlyJobOperator(
                 task_id="clean",
                 job_name=lakehouse.glue.job,
+                unit_args=("--service",),
                 script_args={
                     "--service": service,
                     "--raw_uri": raw_uri,

@@ -6,6 +6,7 @@ common-compat that does not have it yet.
 
 from __future__ import annotations
 
+import importlib
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +77,10 @@ __all__ = [
     "PokeReturnValue",
     "TaskDeferred",
     "TriggerEvent",
+    "current_context",
     "default_deferrable",
     "first_poke_began",
+    "publish_event",
     "pushed_value",
     "timetable_name",
     "timetable_zone",
@@ -138,3 +141,22 @@ def pushed_value(ti_key: Any, key: str) -> Any:
     from airflow.models.xcom import XCom as StoredXCom
 
     return StoredXCom.get_value(ti_key=ti_key, key=key)
+
+
+def current_context() -> Any:
+    """The context of the task that this process runs; None where it runs none."""
+    try:
+        home = importlib.import_module("airflow.sdk" if AIRFLOW_3 else "airflow.operators.python")
+        return home.get_current_context()
+    except Exception:
+        return None
+
+
+def publish_event(operator: Any, context: Any, extra: dict[str, Any]) -> None:
+    """Have the events of the task's outlets (assets; datasets on Airflow 2) carry ``extra``."""
+    events = context.get("outlet_events")
+    if events is None:
+        return
+    for outlet in getattr(operator, "outlets", None) or ():
+        if getattr(outlet, "uri", None):  # an alias has none, and no event of its own
+            events[outlet].extra = {**(events[outlet].extra or {}), **extra}

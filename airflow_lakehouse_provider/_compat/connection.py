@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,10 +36,16 @@ class AwsConnection:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def client(self, service: str, *, resend: bool = True) -> Any:
+    @property
+    def identity(self) -> str:
+        """Two connections with the same are one."""
+        return json.dumps(self.as_dict(), sort_keys=True, default=str)
+
+    def client(self, service: str, *, resend: bool = True, timeout: float | None = None) -> Any:
         """A boto3 client.
 
         :param resend: False turns off botocore's own retries, for the calls that must not be made twice
+        :param timeout: seconds for a connection, and for an answer; default: the connection's own
         """
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore.config import Config
@@ -50,10 +57,12 @@ class AwsConnection:
             config=dict(self.botocore_config) if self.botocore_config else None,
             client_type=service,
         )
-        if resend:
-            return hook.get_client_type(region_name=hook.region_name)
-        once = hook.config.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
-        return hook.get_client_type(region_name=hook.region_name, config=once)
+        config = hook.config
+        if not resend:
+            config = config.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
+        if timeout is not None:
+            config = config.merge(Config(connect_timeout=timeout, read_timeout=timeout))
+        return hook.get_client_type(region_name=hook.region_name, config=config)
 
     async def client_from_loop(self, service: str) -> Any:
         """The same for a trigger: the connection is looked up off the event loop, as Airflow 3.0 insists."""

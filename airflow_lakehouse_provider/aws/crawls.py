@@ -116,15 +116,25 @@ class Step(NamedTuple):
     :ivar search: what to go on with
     :ivar crawl: the crawl that covers the load, if there is one; ended or not
     :ivar doing: what is being waited for, in a sentence for the log
+    :ivar start: a crawl is to be started
     """
 
     search: Search
     crawl: Crawl | None
     doing: str
+    start: bool = False
 
     @property
     def ended(self) -> bool:
         return self.crawl is not None and self.crawl.ended
+
+
+class Sight(NamedTuple):
+    """What one look showed: the crawler's state, its crawls, and the time at AWS."""
+
+    ready: bool
+    crawls: list[Crawl]
+    now: datetime
 
 
 def advance(client: Any, search: Search) -> Step:
@@ -134,13 +144,58 @@ def advance(client: Any, search: Search) -> Step:
     :raises errors.NotFound: there is no such crawler
     :raises errors.AwsFailure: AWS refuses, and asking again does not help; what passes by itself is raised as is
     """
-    name, region = search.crawler_name, client.meta.region_name
+    return advance_all(client, search.crawler_name, [search])[0]
+
+
+def advance_all(client: Any, crawler_name: str, searches: Sequence[Search]) -> list[Step]:
+    """The same for all that wait for one crawler: one look, and at most one start, which serves all of them."""
+    earliest = min((times.moment(search.since) for search in searches if search.since), default=None)
+    sight = _look(client, crawler_name, earliest)
+    steps = [decide(search, sight) for search in searches]
+    if not any(step.start for step in steps):
+        return steps
+    newest = max(sight.crawls, key=lambda crawl: crawl.started, default=None)
+    started = _start(client, crawler_name)
+    asked_after = (newest.started_on if newest else "") if started else None
+    said = "started one" if started else "somebody else was just quicker to start one"
+    return [
+        Step(
+            replace(step.search, asked_after=asked_after),
+            None,
+            f"No crawl of {crawler_name} has started since {step.search.since}: {said}.",
+        )
+        if step.start
+        else step
+        for step in steps
+    ]
+
+
+def decide(search: Search, sight: Sight) -> Step:
+    """What a look means to a search; asks AWS nothing."""
+    name = search.crawler_name
+    began = search.began or times.text(sight.now - timedelta(seconds=search.looking_for))
+    search = replace(search, since=search.since or began, began=began)
+    if crawl := _chosen(search, sight.crawls):
+        return Step(search, crawl, f"Crawl {crawl.crawl_id} of {name} started at {crawl.started_on}: {crawl.state}.")
+    if times.moment(search.since or "") > sight.now:
+        return Step(search, None, f"AWS's clock has not reached {search.since} yet; no crawl can cover it.")
+    if not sight.ready or any(not crawl.ended for crawl in sight.crawls):
+        return Step(search, None, f"{name} runs a crawl that began before {search.since}; its end is waited for.")
+    if not search.may_start:
+        return Step(search, None, f"No crawl of {name} has started since {search.since}; one is waited for.")
+    if search.asked_after is not None:
+        return Step(search, None, f"{name} was asked to crawl; the crawl does not show yet.")
+    return Step(search, None, f"No crawl of {name} has started since {search.since}.", start=True)
+
+
+def _look(client: Any, name: str, since: datetime | None) -> Sight:
+    """:param since: crawls that began before it are not asked for; None for this very moment at AWS"""
+    region = client.meta.region_name
     try:
         answer = client.get_crawler(Name=name)
         now = times.clock(answer)
-        began = search.began or times.text(now - timedelta(seconds=search.looking_for))
-        search = replace(search, since=search.since or began, began=began)
-        crawls = list(_crawls(client, search))
+        ready = answer["Crawler"].get("State", READY) == READY
+        return Sight(ready, list(_crawls(client, name, since or now)), now)
     except Exception as error:
         if errors.passes_by_itself(error):
             raise
@@ -150,19 +205,6 @@ def advance(client: Any, search: Search) -> Step:
                 f"`aws glue list-crawlers --region {region}` shows what there is."
             ) from error
         raise errors.refusal(error, f"look at the crawler {name!r} in {region}") from error
-
-    if crawl := _chosen(search, crawls):
-        return Step(search, crawl, f"Crawl {crawl.crawl_id} of {name} started at {crawl.started_on}: {crawl.state}.")
-    since = times.moment(search.since or "")
-    if since > now:
-        return Step(search, None, f"AWS's clock has not reached {search.since} yet; no crawl can cover it.")
-    if answer["Crawler"].get("State", READY) != READY or any(not crawl.ended for crawl in crawls):
-        return Step(search, None, f"{name} runs a crawl that began before {search.since}; its end is waited for.")
-    if not search.may_start:
-        return Step(search, None, f"No crawl of {name} has started since {search.since}; one is waited for.")
-    if search.asked_after is not None:
-        return Step(search, None, f"{name} was asked to crawl; the crawl does not show yet.")
-    return _start(client, search, crawls)
 
 
 def failure(crawl: Crawl, *, region: str, partition: str) -> str:
@@ -178,21 +220,17 @@ def failure(crawl: Crawl, *, region: str, partition: str) -> str:
     )
 
 
-def _start(client: Any, search: Search, crawls: Sequence[Crawl]) -> Step:
-    name = search.crawler_name
+def _start(client: Any, name: str) -> bool:
+    """Start the crawler; False when somebody else did: the next look says whether that crawl covers."""
     try:
         client.start_crawler(Name=name)
     except Exception as error:
         if errors.passes_by_itself(error):
             raise
         if errors.code(error) == CRAWLER_RUNNING:
-            # Somebody was quicker; the next look says whether that crawl covers.
-            return Step(search, None, f"{name} was just started by somebody else.")
-        doing = f"start the crawler {name!r} in {client.meta.region_name}"
-        raise errors.refusal(error, doing) from error
-    newest = max(crawls, key=lambda crawl: crawl.started, default=None)
-    search = replace(search, asked_after=newest.started_on if newest else "")
-    return Step(search, None, f"No crawl of {name} has started since {search.since}: started one.")
+            return False
+        raise errors.refusal(error, f"start the crawler {name!r} in {client.meta.region_name}") from error
+    return True
 
 
 def _chosen(search: Search, crawls: Sequence[Crawl]) -> Crawl | None:
@@ -214,13 +252,12 @@ def _covers(search: Search, crawl: Crawl) -> bool:
     return crawl.succeeded or not (over_before and search.may_start)
 
 
-def _crawls(client: Any, search: Search) -> Iterator[Crawl]:
-    """The crawls that may matter: newest first as AWS lists them, until a page ends before the load did."""
-    request: dict[str, Any] = {"CrawlerName": search.crawler_name, "MaxResults": 100}
-    since = times.moment(search.since or "")
+def _crawls(client: Any, name: str, since: datetime) -> Iterator[Crawl]:
+    """The crawls that may matter: newest first as AWS lists them, until a page ends before ``since``."""
+    request: dict[str, Any] = {"CrawlerName": name, "MaxResults": 100}
     while True:
         answer = client.list_crawls(**request)
-        page = [Crawl.of(search.crawler_name, crawl) for crawl in answer.get("Crawls") or ()]
+        page = [Crawl.of(name, crawl) for crawl in answer.get("Crawls") or ()]
         yield from page
         starts = [crawl.started for crawl in page]
         # The order is not documented: a page that is not newest first is no reason to stop.

@@ -50,6 +50,31 @@ PASSING_KINDS: tuple[type[BaseException], ...] = (
     TimeoutError,
 )
 
+CONCURRENT_RUNS = "ConcurrentRunsExceededException"
+# Glue's refusals of a start for want of room: nothing was started, and a slot comes free.
+NO_ROOM = frozenset(
+    {
+        CONCURRENT_RUNS,
+        "ResourceNumberLimitExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+THROTTLING = NO_ROOM - {CONCURRENT_RUNS, "ResourceNumberLimitExceededException"}
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+
+# Failures of a request that was never sent.
+_UNSENT: tuple[type[BaseException], ...] = (
+    botocore_errors.EndpointConnectionError,
+    botocore_errors.ConnectTimeoutError,
+    botocore_errors.ProxyConnectionError,
+    botocore_errors.CredentialRetrievalError,
+    botocore_errors.MetadataRetrievalError,
+)
+
 # What to do about an error code that does not pass.
 ADVICE = {
     "AccessDeniedException": "Allow this action in the role that Airflow's connection uses.",
@@ -93,6 +118,11 @@ def passes_by_itself(error: BaseException) -> bool:
         return code(error) in PASSING_CODES or status >= 500 or status == 429
     # A gateway's HTML page instead of an answer cannot be parsed.
     return isinstance(error, PASSING_KINDS) or type(error).__name__ == "ResponseParserError"
+
+
+def never_arrived(error: BaseException) -> bool:
+    """Whether AWS has surely not done what was asked, and may do it when asked again."""
+    return isinstance(error, _UNSENT) or code(error) in EXPIRED
 
 
 def sentence(error: BaseException, doing: str) -> str:

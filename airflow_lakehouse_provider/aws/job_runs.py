@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from airflow_lakehouse_provider.aws import console, errors, times
+from airflow_lakehouse_provider.aws.run_key import ARGUMENT, RunKey
 
 
 class State(NamedTuple):
     ended: bool
     succeeded: bool = False
+    stopping: bool = False
 
 
 # https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html
 STATES = {
     "STARTING": State(ended=False),
     "RUNNING": State(ended=False),
-    "STOPPING": State(ended=False),
+    "STOPPING": State(ended=False, stopping=True),
     "WAITING": State(ended=False),  # queued, where the job has run queuing on
     "SUCCEEDED": State(ended=True, succeeded=True),
     "STOPPED": State(ended=True),
@@ -31,6 +34,7 @@ STATES = {
 _UNKNOWN = State(ended=False)
 
 _LOG_GROUP = "/aws-glue/jobs"
+PAGE = 200  # the most that GetJobRuns gives at once
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class JobRun:
     attempts: int = 1
     error_message: str | None = None
     log_group: str = _LOG_GROUP
+    arguments: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> JobRun:
@@ -66,10 +71,31 @@ class JobRun:
             attempts=int(run.get("Attempt") or 0) + 1,
             error_message=run.get("ErrorMessage"),
             log_group=run.get("LogGroupName") or _LOG_GROUP,
+            arguments=dict(run.get("Arguments") or {}),
         )
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain JSON types; without the arguments, which may be long and are of no use to a task that resumes."""
+        told = asdict(self)
+        del told["arguments"]
+        return told
+
+    @property
+    def key(self) -> RunKey | None:
+        """The key of the task that started it; None where it was none of ours."""
+        return RunKey.parse(self.arguments.get(ARGUMENT))
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """By which every observer puts runs in the same order: their start at AWS, then their id.
+
+        A run that waits in Glue's queue has no start yet, and comes last.
+        """
+        return self.started_on or "9999", self.run_id
+
+    @property
+    def stopping(self) -> bool:
+        return STATES.get(self.state, _UNKNOWN).stopping
 
     @property
     def ended(self) -> bool:
@@ -90,25 +116,28 @@ class JobRun:
         return f"{self.log_group}/output", self.run_id
 
 
-def start(client: Any, job_name: str, arguments: Mapping[str, str], options: Mapping[str, Any]) -> str:
-    """Start a run; its id.
+def pages(client: Any, job_name: str, since: datetime | None = None) -> Iterator[tuple[list[JobRun], datetime]]:
+    """The job's runs, newest first, a page at a time, each with the time at AWS; those that began before ``since`` may
+    be left out."""
+    request: dict[str, Any] = {"JobName": job_name, "MaxResults": PAGE}
+    while True:
+        answer = client.get_job_runs(**request)
+        runs = [JobRun.of(run) for run in answer.get("JobRuns") or ()]
+        yield runs, times.clock(answer)
+        starts = [times.moment(run.started_on) for run in runs if run.started_on]
+        # Newest first is what AWS does, not what it promises: a page in another order is no reason to stop.
+        past = since is not None and starts and starts == sorted(starts, reverse=True) and starts[-1] < since
+        if past or not answer.get("NextToken"):
+            return
+        request["NextToken"] = answer["NextToken"]
 
-    :param client: one that does not resend: StartJobRun has no idempotency token, and a resend is a second run
-    :param options: further members of StartJobRun
-    :raises errors.NotFound: there is no such job
-    :raises errors.AwsFailure: no run was started, or, when the reply was lost, it is not known
-    """
+
+def no_such_job(client: Any, job_name: str) -> errors.NotFound:
     region = client.meta.region_name
-    try:
-        run_id: str = client.start_job_run(JobName=job_name, Arguments=dict(arguments), **options)["JobRunId"]
-        return run_id
-    except Exception as error:
-        if errors.code(error) == errors.NOT_FOUND:
-            raise errors.NotFound(
-                f"Glue has no job {job_name!r} in {region}. Look at job_name and region_name; "
-                f"`aws glue list-jobs --region {region}` shows what there is."
-            ) from error
-        raise errors.refusal(error, f"start the Glue job {job_name!r} in {region}") from error
+    return errors.NotFound(
+        f"Glue has no job {job_name!r} in {region}. Look at job_name and region_name; "
+        f"`aws glue list-jobs --region {region}` shows what there is."
+    )
 
 
 def look(client: Any, job_name: str, run_id: str) -> JobRun:

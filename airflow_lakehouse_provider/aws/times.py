@@ -24,6 +24,11 @@ def moment(iso: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
+def now() -> datetime:
+    """This machine's time, for bounds that do not have to be AWS's."""
+    return datetime.now(timezone.utc)
+
+
 def clock(response: dict[str, Any]) -> datetime:
     """The time at AWS when it gave this answer, to the second; this machine's where the answer does not say."""
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})

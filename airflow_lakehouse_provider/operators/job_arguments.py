@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from airflow_lakehouse_provider.aws.run_key import ARGUMENT
 from airflow_lakehouse_provider.month import Month
+
+Choice = TypeVar("Choice", bound=str)
 
 # Where the script is to leave its report, a JSON object
 REPORT_URI = "--report_uri"
@@ -22,8 +25,8 @@ _NAME = re.compile(r"--[A-Za-z_][\w.-]*")
 
 def run_arguments(
     month: Month, month_arguments: Sequence[str], script_args: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Arguments of StartJobRun: the month's two and the script's others.
+) -> tuple[dict[str, str], tuple[str, str]]:
+    """Arguments of StartJobRun, the month's two and the script's others; and the names of the month's.
 
     :raises ValueError: naming the argument, what it was and what is allowed
     """
@@ -36,12 +39,41 @@ def run_arguments(
             raise ValueError(f"script_args: a name must begin with two hyphens, such as --service, not {name!r}")
         if name in names:
             raise ValueError(f"script_args: {name} is the month's (month_arguments); give year and month instead")
+        if name == ARGUMENT:
+            raise ValueError(f"script_args: {name} is this operator's own; leave it out")
         if not isinstance(value, str):
             raise ValueError(f"script_args: {name} must be text, as Glue's arguments are, not {value!r}")
     report = given.get(REPORT_URI)
     if report is not None and not re.fullmatch(r"s3://[^/]+/.+", report):
         raise ValueError(f"script_args: {REPORT_URI} must be an address such as s3://bucket/key, not {report!r}")
-    return {names[0]: month.year_text, names[1]: month.month_text, **given}
+    return {names[0]: month.year_text, names[1]: month.month_text, **given}, names
+
+
+def checked_unit(unit_args: Sequence[str], arguments: Mapping[str, str], month: tuple[str, str]) -> tuple[str, ...]:
+    """The names that belong to the unit of work beside the month's.
+
+    :raises ValueError: one of them is no name among script_args
+    """
+    if isinstance(unit_args, str) or not isinstance(unit_args, Sequence):
+        raise ValueError(
+            f"unit_args must be a list of names among script_args, such as ['--service'], not {unit_args!r}"
+        )
+    for name in unit_args:
+        if name not in arguments or name in month:
+            others = ", ".join(sorted(arguments.keys() - set(month))) or "none"
+            raise ValueError(f"unit_args: {name!r} is no name among script_args, which are: {others}")
+    return tuple(dict.fromkeys(unit_args))
+
+
+def checked_choice(name: str, value: Any, allowed: Sequence[Choice]) -> Choice:
+    """One of the values allowed.
+
+    :raises ValueError: naming the argument
+    """
+    for choice in allowed:
+        if value == choice:
+            return choice
+    raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
 
 
 def checked_options(run_job_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from airflow_lakehouse_provider._compat import BaseTrigger, TriggerEvent
-from airflow_lakehouse_provider._compat.connection import AwsConnection, in_thread
+from airflow_lakehouse_provider._compat.connection import AwsConnection
 from airflow_lakehouse_provider.aws import crawls
-from airflow_lakehouse_provider.aws.errors import AwsFailure
-from airflow_lakehouse_provider.aws.polling import Look
+from airflow_lakehouse_provider.aws.watching import Crawls
+from airflow_lakehouse_provider.triggers.shared import news, poller, told
 
 
 class CrawlTrigger(BaseTrigger):
@@ -54,28 +53,18 @@ class CrawlTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        try:
-            event = await self._wait()
-        except AwsFailure as error:
-            event = {"status": "error", "message": str(error)}
-        except Exception as error:  # an error that leaves the trigger reaches nobody but the triggerer's log
-            self.log.exception("The wait for a crawl of %s broke", self.search.crawler_name)
-            event = {"status": "error", "message": f"The wait broke: {type(error).__name__}: {error}"}
-        told = {"search": self.search.as_dict(), **event}
-        yield TriggerEvent(told)  # type: ignore[no-untyped-call]
+        event = await told(self, f"a crawl of {self.search.crawler_name}", {}, self._wait)
+        event.payload["search"] = self.search.as_dict()
+        yield event
 
     async def _wait(self) -> dict[str, Any]:
-        client = await self.connection.client_from_loop("glue")
-        look = Look(lambda: crawls.advance(client, self.search), lambda step: step.doing, self.log.info)
-        while True:
-            # First the pause: the operator has just looked. And an event that comes before the scheduler has seen the
-            # deferred worker's end fails the task: Airflow takes that end for the resumed task's.
-            left = self.poll_interval if self.deadline is None else self.deadline - time.time()
-            await asyncio.sleep(max(0.0, min(self.poll_interval, left)))
-            step = await in_thread(look)
-            if step is not None:
+        name, question = self.search.crawler_name, self.search
+        shared = poller(self.connection, ("crawler", name), lambda: Crawls(name))
+        answers = news(shared, lambda _: question, self.poll_interval, self.deadline, self.log)
+        async with aclosing(answers):
+            async for step in answers:
+                self.log.info("%s", step.doing)
                 self.search = step.search
-                if step.crawl is not None and step.ended:
+                if step.ended:
                     return {"status": "ended", "crawl": step.crawl.as_dict()}
-            if self.deadline is not None and time.time() >= self.deadline:
-                return {"status": "deadline"}
+        return {"status": "deadline"}

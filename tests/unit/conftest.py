@@ -31,17 +31,24 @@ def _next(script: list[Any]) -> Any:
     return item
 
 
+ACTIVE = ("STARTING", "RUNNING", "STOPPING", "WAITING")
+
+
 class ScriptedGlue:
-    """Glue: a job whose runs go through ``states``, and a crawler with its crawls."""
+    """Glue: a job whose started runs go through ``states``, one a look, and a crawler with its crawls."""
 
     meta = META
 
     def __init__(self) -> None:
+        self.job: dict[str, Any] = {"Name": "trips", "ExecutionProperty": {"MaxConcurrentRuns": 12}}
+        self.runs: list[dict[str, Any]] = []
         self.started: list[dict[str, Any]] = []
         self.stopped: list[str] = []
         self.states: list[Any] = ["RUNNING", "SUCCEEDED"]
         self.run: dict[str, Any] = {}
-        self.start_error: Exception | None = None
+        self.job_error: Exception | None = None
+        self.start_errors: list[Exception] = []
+        self.lost_replies: list[Exception] = []
         self.stop_answer: dict[str, Any] = {}
         self.on_look: Any = lambda: None
         self.now = NOW
@@ -53,22 +60,58 @@ class ScriptedGlue:
         self.page = 100
         self.pages = 0
 
+    def get_job(self, *, JobName: str) -> dict[str, Any]:
+        if self.job_error:
+            raise self.job_error
+        return {"Job": self.job}
+
     def start_job_run(self, **request: Any) -> dict[str, Any]:
-        if self.start_error:
-            raise self.start_error
+        if self.start_errors:
+            raise self.start_errors.pop(0)
         self.started.append(request)
-        return {"JobRunId": f"jr_{len(self.started)}"}
+        run = self.add_run(f"jr_{len(self.started)}", "STARTING", request["Arguments"])
+        run["script"] = self.states
+        if self.lost_replies:
+            raise self.lost_replies.pop(0)
+        return {"JobRunId": run["Id"]}
+
+    def add_run(
+        self, run_id: str, state: str, arguments: dict[str, str], start: datetime | None = None
+    ) -> dict[str, Any]:
+        run = {"JobName": "trips", "Id": run_id, "JobRunState": state, "StartedOn": start or self.now}
+        run |= {"Arguments": arguments, "listed": 0}
+        self.runs.insert(0, run)
+        return run
+
+    def _looked_at(self, run: dict[str, Any]) -> dict[str, Any]:
+        if "script" in run and run["JobRunState"] in ACTIVE and run["Id"] not in self.stopped:
+            run["JobRunState"] = _next(run["script"])
+        if run["JobRunState"] not in ACTIVE:
+            run.setdefault("CompletedOn", NOW + timedelta(minutes=3))
+            run |= {"ExecutionTime": 180, "MaxCapacity": 2.0}
+        return {**{key: value for key, value in run.items() if key not in ("script", "listed")}, **self.run}
 
     def get_job_run(self, *, JobName: str, RunId: str) -> dict[str, Any]:
         self.on_look()
-        state = _next(self.states)
-        run = {"JobName": JobName, "Id": RunId, "JobRunState": state, "StartedOn": NOW, **self.run}
-        if state not in ("STARTING", "RUNNING", "STOPPING", "WAITING"):
-            run |= {"CompletedOn": NOW + timedelta(minutes=3), "ExecutionTime": 180, "MaxCapacity": 2.0, **self.run}
-        return {"JobRun": run}
+        found = [run for run in self.runs if run["Id"] == RunId]
+        if not found:
+            raise aws_error("EntityNotFoundException", f"no run {RunId}")
+        return {"JobRun": self._looked_at(found[0])}
+
+    def get_job_runs(self, *, JobName: str, MaxResults: int, NextToken: str = "0") -> dict[str, Any]:
+        shown = []
+        for run in self.runs[int(NextToken) : int(NextToken) + MaxResults]:
+            run["listed"] += 1
+            # A run just started shows as it is to its starter, who looks once.
+            shown.append(self._looked_at(run) if run["listed"] > 1 or "script" not in run else dict(run))
+        more = {"NextToken": str(int(NextToken) + MaxResults)} if len(self.runs) > int(NextToken) + MaxResults else {}
+        return {"JobRuns": shown, **more}
 
     def batch_stop_job_run(self, *, JobName: str, JobRunIds: list[str]) -> dict[str, Any]:
         self.stopped += JobRunIds
+        for run in self.runs:
+            if run["Id"] in JobRunIds and not self.stop_answer:
+                run["JobRunState"] = "STOPPED"
         return self.stop_answer
 
     def get_crawler(self, *, Name: str) -> dict[str, Any]:
@@ -114,7 +157,7 @@ class ScriptedAws:
         self.log_asked: dict[str, Any] = {}
         self.connections: list[Any] = []
 
-    def client(self, connection: Any, service: str, *, resend: bool = True) -> Any:
+    def client(self, connection: Any, service: str, *, resend: bool = True, timeout: float | None = None) -> Any:
         self.connections.append(connection)
         self.asked.append((service, resend))
         return {
@@ -133,29 +176,43 @@ class ScriptedAws:
         return {"Body": io.BytesIO(self.objects[f"s3://{Bucket}/{Key}"])}
 
 
+def task_instance(**changes: Any) -> SimpleNamespace:
+    names = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "try_number": 1, "max_tries": 2}
+    return SimpleNamespace(**{"xcom_push": lambda key, value: None, **names, **changes})
+
+
+def dag_run(**changes: Any) -> SimpleNamespace:
+    return SimpleNamespace(**{"start_date": NOW - timedelta(hours=1), "conf": {}, "run_id": "r", **changes})
+
+
 class Task:
     """One try of a task: `run` is its result, whether it defers or not; what went through the triggerer is kept."""
 
     def __init__(self, make: Any, **context: Any) -> None:
         self.make = make
         self.pushed: dict[str, Any] = {}
-        ti = SimpleNamespace(xcom_push=lambda key, value: self.pushed.__setitem__(key, value), task_id="t")
-        self.context: dict[str, Any] = {"ti": ti, "params": {}, **context}
+        ti = task_instance(xcom_push=lambda key, value: self.pushed.__setitem__(key, value))
+        self.context: dict[str, Any] = {"ti": ti, "params": {}, "dag_run": dag_run(), **context}
         self.trigger: tuple[str, dict[str, Any]] | None = None
+        self.triggers: list[str] = []
         self.event: dict[str, Any] | None = None
 
     def run(self) -> Any:
         from airflow_lakehouse_provider._compat import TaskDeferred
 
-        try:
-            return self.make().execute(self.context)
-        except TaskDeferred as deferred:
-            # A timeout of Airflow's would end the wait without coming back.
-            assert deferred.timeout is None  # noqa: PT017
-            path, arguments = deferred.trigger.serialize()
-            self.trigger = path, json.loads(json.dumps(arguments))
-            self.event = json.loads(json.dumps(asyncio.run(first_event(*self.trigger))))
-            return getattr(self.make(), deferred.method_name)(self.context, event=self.event)
+        go_on = lambda: self.make().execute(self.context)  # noqa: E731
+        while True:
+            try:
+                return go_on()
+            except TaskDeferred as deferred:
+                # A timeout of Airflow's would end the wait without coming back.
+                assert deferred.timeout is None  # noqa: PT017
+                path, arguments = deferred.trigger.serialize()
+                self.trigger = path, json.loads(json.dumps(arguments))
+                self.triggers.append(path.rpartition(".")[2])
+                self.event = json.loads(json.dumps(asyncio.run(first_event(*self.trigger))))
+                resumed = getattr(self.make(), deferred.method_name)
+                go_on = lambda resumed=resumed: resumed(self.context, event=self.event)  # noqa: E731
 
 
 async def first_event(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -174,9 +231,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> ScriptedAws:
     from airflow_lakehouse_provider._compat.connection import AwsConnection
 
     scripted = ScriptedAws()
-    monkeypatch.setattr(
-        AwsConnection, "client", lambda self, service, *, resend=True: scripted.client(self, service, resend=resend)
-    )
+    monkeypatch.setattr(AwsConnection, "client", lambda self, service, **how: scripted.client(self, service, **how))
     return scripted
 
 

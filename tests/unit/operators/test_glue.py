@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +12,7 @@ pytest.importorskip("airflow")
 from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException, AirflowTaskTimeout
 from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
 
+KEY = "--lakehouse-run-key"
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["here", "deferred"])
 INTERVAL = {
     "data_interval_start": datetime(2024, 1, 1, tzinfo=timezone.utc),
@@ -46,10 +46,14 @@ def test_a_month_is_run_and_handed_on(aws, task, deferrable):
         "attempts": 1,
         "report": {"rows_read": 7},
     }
-    assert aws.glue.started == [
-        {"JobName": "trips", "Arguments": {"--YEAR": "2024", "--MONTH": "01", **script_args}, "Timeout": 5}
-    ]
-    assert aws.asked[0] == ("glue", False), "the start is not resent: Glue would start a second run"
+    arguments = {
+        "--YEAR": "2024",
+        "--MONTH": "01",
+        **script_args,
+        KEY: "v1/d/t/r/2024-02-01T02%3A00%3A00%2B00%3A00/-1/2",
+    }
+    assert aws.glue.started == [{"JobName": "trips", "Arguments": arguments, "Timeout": 5}]
+    assert ("glue", False) in aws.asked, "the start is not resent: Glue would start a second run"
     assert (tried.trigger is not None) is deferrable
     assert tried.pushed["aws_console_links"]["job_run"].endswith("#/job/trips/run/jr_1")
 
@@ -134,6 +138,10 @@ def test_what_does_not_pass_ends_the_wait_with_a_sentence(aws, task, deferrable,
         ({"job_poll_interval": 0}, "job_poll_interval must be a number, above 0"),
         ({"job_poll_interval": "often"}, "job_poll_interval must be a number"),
         ({"log_tail": -1}, "log_tail must be a number, not negative"),
+        ({"unit_args": ("--service",)}, "unit_args: '--service' is no name among script_args, which are: none"),
+        ({"unit_args": "--service"}, "unit_args must be a list of names"),
+        ({"on_active_run": "hope"}, "on_active_run must be one of wait, attach, fail, not 'hope'"),
+        ({"script_args": {KEY: "x"}}, "script_args: --lakehouse-run-key is this operator's own"),
     ],
 )
 def test_bad_input_is_refused_before_anything_starts(aws, task, arguments, sentence):
@@ -152,12 +160,11 @@ def test_bad_input_is_refused_before_anything_starts(aws, task, arguments, sente
             AirflowFailException,
             "start the Glue job 'trips' in eu-west-1: InvalidInputException",
         ),
-        ("ConcurrentRunsExceededException", AirflowException, "maximum concurrency"),
         ("AccessDeniedException", AirflowException, "Allow this action"),
     ],
 )
 def test_a_start_that_is_refused_says_why(aws, task, error, code, kind, sentence):
-    aws.glue.start_error = error(code)
+    aws.glue.start_errors = [error(code)]
     with pytest.raises(kind, match=sentence) as failed:
         task(lambda: operator(year=2024, month=1)).run()
     assert type(failed.value) is kind
@@ -209,7 +216,7 @@ def test_a_stop_that_is_refused_is_said(aws, task, error):
     }
     looks = iter([killed.on_kill])
     aws.glue.on_look = lambda: next(looks, lambda: None)()
-    with pytest.raises(AirflowException, match=r"goes on.*InternalServiceException: no"):
+    with pytest.raises(AirflowException, match=r"may go on.*InternalServiceException: no"):
         task(lambda: killed).run()
 
 
@@ -260,7 +267,7 @@ def test_links_that_cannot_be_stored_fail_nothing(aws, task):
         raise RuntimeError("no database")
 
     tried = task(lambda: operator(year=2024, month=1))
-    tried.context["ti"] = SimpleNamespace(xcom_push=refuse)
+    tried.context["ti"].xcom_push = refuse
     assert tried.run()["state"] == "SUCCEEDED"
 
 
@@ -289,7 +296,12 @@ def test_templates_are_rendered_also_into_numbers(aws, task):
     context = {"y": 2024, "m": "02", "s": "green", "i": "1"}
     made.render_template_fields(context)
     assert task(lambda: made).run()["month"] == 2
-    assert aws.glue.started[0]["Arguments"] == {"--YEAR": "2024", "--MONTH": "02", "--service": "green"}
+    started = aws.glue.started[0]["Arguments"]
+    assert {name: started[name] for name in started if name != KEY} == {
+        "--YEAR": "2024",
+        "--MONTH": "02",
+        "--service": "green",
+    }
 
 
 def test_months_can_be_mapped():

@@ -1,0 +1,31 @@
+"""The key of a task's runs, computed where Airflow tells the task what it is: in the operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_lakehouse_provider.aws import times
+from airflow_lakehouse_provider.aws.run_key import RunKey
+
+if TYPE_CHECKING:
+    from airflow_lakehouse_provider._compat import Context
+
+
+def run_key(context: Context) -> RunKey:
+    """Of the task instance that the context is of."""
+    ti, run = context["ti"], context.get("dag_run")
+    started = getattr(run, "start_date", None)
+    map_index = getattr(ti, "map_index", None)
+    return RunKey(
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        run_started=times.text(started) or "",
+        map_index=-1 if map_index is None else map_index,
+        max_tries=int(getattr(ti, "max_tries", 0) or 0),
+    )
+
+
+def is_first_try(context: Context) -> bool:
+    """Whether no earlier try can have started a run; a run made anew under an old name has not, whatever AWS shows."""
+    return int(getattr(context["ti"], "try_number", 1) or 1) <= 1
