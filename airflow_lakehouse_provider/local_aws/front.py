@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from airflow_lakehouse_provider.local_aws import state, wire
+from airflow_lakehouse_provider.local_aws import faults, state, wire
 from airflow_lakehouse_provider.local_aws.glue.tags import Tags
 from airflow_lakehouse_provider.local_aws.moto_s3 import Installation, ObjectChanged
 from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, Handler, JsonService
@@ -46,6 +46,7 @@ class Front:
         self._installation = installation
         self._moto_state = moto_state
         self._moto = state.application()
+        self._faults = faults.Faults()
         self._closed = False
         self._in_hand = 0
         self._idle = threading.Condition()
@@ -83,8 +84,26 @@ class Front:
         path = environ.get("PATH_INFO", "")
         if path.startswith("/moto-api"):
             return _answer(start_response, 404, _plain("moto's own API is not served here"), close=True)
+        if path == faults.PATH:
+            status, answer = self._faults.control(environ["REQUEST_METHOD"], _read_body(environ))
+            return _answer(start_response, status, answer)
         caller, service = self._caller(environ)
         target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+
+        def respond(begin: Any) -> Iterable[bytes]:
+            return self._served(environ, begin, target, operation, caller, service)
+
+        return self._faults.around(environ, service, operation, respond, start_response)
+
+    def _served(
+        self,
+        environ: dict[str, Any],
+        start_response: Any,
+        target: str,
+        operation: str,
+        caller: Caller,
+        service: str,
+    ) -> Iterable[bytes]:
         if target in self._operations or service in state.OURS:
             return self._ours(environ, start_response, target, operation, caller)
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id

@@ -107,6 +107,14 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProc
     assert local.stop() == 0, local.log
 
 
+@pytest.fixture(scope="module")
+def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
+    """A local AWS of the module's own, for faults that nobody else is to meet."""
+    local = LocalAwsProcess(tmp_path_factory.mktemp("own-aws") / "root")
+    yield local
+    assert local.stop() == 0, local.log
+
+
 @pytest.fixture
 def start_local(tmp_path: Path) -> Iterator[Callable[..., LocalAwsProcess]]:
     """Start a local AWS of the test's own: `start_local(root=..., port=...)`; what still runs is stopped."""
