@@ -13,7 +13,8 @@ from typing import Any
 from airflow_lakehouse_provider._compat import AIRFLOW_3, BaseTrigger, TriggerEvent
 
 _AIRFLOW_CALLS_ON_KILL = hasattr(BaseTrigger, "on_kill")
-_LONGEST = 20.0  # seconds for what a kill has to do; Airflow 3.3 gives 30
+# The loop keeps no strong reference to a task.
+_STOPPING: set[asyncio.Task[None]] = set()
 
 
 class KillableTrigger(BaseTrigger):
@@ -40,17 +41,22 @@ class KillableTrigger(BaseTrigger):
             raise
 
     async def on_kill(self) -> None:
+        # In a task of its own: a triggerer that is slow to see the trigger's end cancels it once more, and its very
+        # first look-up of a state takes it seconds.
+        stopping = asyncio.get_running_loop().create_task(self._stop_if_killed())
+        _STOPPING.add(stopping)
+        stopping.add_done_callback(_STOPPING.discard)
+        await asyncio.shield(stopping)
+
+    async def _stop_if_killed(self) -> None:
         try:
-            await asyncio.wait_for(self._stop_if_killed(), _LONGEST)
+            if await _is_killed(self):
+                await self.stop_remote()
+            else:
+                self.log.info("The trigger moves to another triggerer; what it waits for goes on.")
         except Exception as error:
             # Whatever cannot be asked or done: the next try of the task finds the run by its key.
             self.log.warning("After the kill of the task: %s: %s", type(error).__name__, error)
-
-    async def _stop_if_killed(self) -> None:
-        if await _is_killed(self):
-            await self.stop_remote()
-        else:
-            self.log.info("The trigger moves to another triggerer; what it waits for goes on.")
 
 
 async def _is_killed(trigger: Any) -> bool:

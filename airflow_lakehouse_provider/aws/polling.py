@@ -236,9 +236,9 @@ class SharedPoller(Generic[Q, A]):
             yield waiter
         finally:
             self._waiters.discard(waiter)
-            if not self._waiters and self._task is not None:
-                self._task.cancel()
-                self._task = None
+            # The rounds see for themselves that nobody is left. To cancel them in the midst of a look-up of Airflow's
+            # would leave its thread, the only one of its kind, waiting for an answer that nobody brings.
+            self._more.set()
 
     async def client(self) -> Any:
         """The client of the rounds, for a call beside them."""
@@ -257,6 +257,8 @@ class SharedPoller(Generic[Q, A]):
         last, faster = loop.time(), 1
         while self._waiters:
             await self._until(last, faster)
+            if not self._waiters:
+                return
             last = loop.time()
             try:
                 client = await self.client()
@@ -278,7 +280,7 @@ class SharedPoller(Generic[Q, A]):
     async def _until(self, last: float, faster: int) -> None:
         """Sleep to the next round, whose time a new waiter may move."""
         factor = jitter() / faster
-        while True:
+        while self._waiters:
             self._more.clear()
             interval = min((waiter.interval for waiter in self._waiters), default=0.0)
             left = last + self._pace.stretched(interval) * factor - asyncio.get_running_loop().time()

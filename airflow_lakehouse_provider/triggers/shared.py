@@ -12,9 +12,9 @@ from airflow_lakehouse_provider.aws.polling import BETTER, SharedPoller, Source,
 
 __all__ = ["in_thread", "news", "poller", "told"]
 
-# An event that comes before the scheduler has seen the deferred worker's end fails the task: Airflow takes that end for
-# the resumed task's. So nothing is told in a wait's first seconds.
-_HOLD = 10.0
+# Seconds in which a wait tells nothing. An event that comes before the scheduler has seen the deferred worker's end
+# fails the task: Airflow takes that end for the resumed task's. A busy scheduler was seen to take five seconds.
+HOLD = 10.0
 
 
 def poller(
@@ -35,7 +35,7 @@ async def news(
     :param ask: the question, of the poller's source
     """
     troubled = False
-    async with poller.waiting(ask(poller.source), interval, hold=min(interval, _HOLD)) as waiter:
+    async with poller.waiting(ask(poller.source), interval, hold=HOLD) as waiter:
         while (answer := await waiter.news(deadline)) is not None:
             if isinstance(answer, Trouble):
                 troubled = True

@@ -25,6 +25,7 @@ pytest.importorskip("airflow")
 from airflow_lakehouse_provider._compat import AirflowException, AirflowTaskTimeout, TaskDeferred, timezone
 from airflow_lakehouse_provider.aws import start_once
 from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
+from airflow_lakehouse_provider.triggers import shared
 
 ROLE = "arn:aws:iam::123456789012:role/glue"
 SCRIPT = """
@@ -44,6 +45,7 @@ def aws(own_aws, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     # As long as a local call may be on its way.
     monkeypatch.setattr(start_once, "SETTLING", 1.0)
+    monkeypatch.setattr(shared, "HOLD", 0.0)
     yield own_aws
     requests.delete(f"{own_aws.endpoint}/_lakehouse/faults", timeout=10).raise_for_status()
 
