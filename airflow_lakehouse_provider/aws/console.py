@@ -12,21 +12,25 @@ _DOMAINS = {
 
 
 def job_run(region: str, partition: str, job_name: str, run_id: str) -> str:
-    return f"{_home('gluestudio', region, partition)}#/job/{quote(job_name, safe='')}/run/{quote(run_id, safe='')}"
+    return f"{home('gluestudio', region, partition)}#/job/{quote(job_name, safe='')}/run/{quote(run_id, safe='')}"
 
 
 def crawler(region: str, partition: str, crawler_name: str) -> str:
-    return f"{_home('glue', region, partition)}#/v2/data-catalog/crawlers/view/{quote(crawler_name, safe='')}"
+    return f"{home('glue', region, partition)}#/v2/data-catalog/crawlers/view/{quote(crawler_name, safe='')}"
 
 
 def log_stream(region: str, partition: str, group: str, stream: str) -> str:
-    where = f"{_home('cloudwatch', region, partition)}#logsV2:log-groups/log-group/{_twice(group)}"
+    where = f"{home('cloudwatch', region, partition)}#logsV2:log-groups/log-group/{_twice(group)}"
     return f"{where}/log-events/{_twice(stream)}"
 
 
-def _home(service: str, region: str, partition: str) -> str:
-    domain = _DOMAINS.get(partition, _DOMAINS["aws"])
-    return f"https://{region}.{domain}/{service}/home?region={region}"
+def home(service: str, region: str, partition: str) -> str:
+    """A service's own page, which the addresses inside it follow."""
+    return f"https://{region}.{domain(partition)}/{service}/home?region={region}"
+
+
+def domain(partition: str) -> str:
+    return _DOMAINS.get(partition, _DOMAINS["aws"])
 
 
 def _twice(text: str) -> str:

@@ -22,7 +22,7 @@ from airflow_lakehouse_provider.aws import job_runs, start_once
 from airflow_lakehouse_provider.aws.errors import AwsFailure, BadRequest
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.polling import Look
-from airflow_lakehouse_provider.aws.report import read_report
+from airflow_lakehouse_provider.aws.report import error_log, report_or_none
 from airflow_lakehouse_provider.aws.start_once import ON_ACTIVE_RUN, Claim, Job, Memory, Unit
 from airflow_lakehouse_provider.operators.job_arguments import (
     REPORT_URI,
@@ -209,6 +209,7 @@ class GlueMonthlyJobOperator(BaseOperator):
             "month": int(claim.arguments[claim.unit.month_arguments[1]]),
             "report_uri": claim.arguments.get(REPORT_URI),
             "own": own,
+            "deadline": deadline,
         }
         about: dict[str, Any] = {"job_name": run.job_name, "run_id": run.run_id, "carried": carried}
         if run.ended:
@@ -324,8 +325,14 @@ class GlueMonthlyJobOperator(BaseOperator):
         client = self._client("glue")
         links.show(self, context, links.run_addresses(client, job_name, run_id, run.error_log))
         if not run.succeeded:
+            if carried.get("own", True) and self._runs_again(context, run):
+                return self._take(context, Memory(first_try=False), carried.get("deadline"))
             where = {"region": client.meta.region_name, "partition": client.meta.partition}
-            raise AirflowException(job_runs.failure(run, month, **where, tail=self._error_log(run)))
+            raise AirflowException(
+                job_runs.failure(
+                    run, month, **where, tail=error_log(lambda: self._client("logs"), run, self._tail_lines())
+                )
+            )
         result = {
             "job_name": job_name,
             "run_id": run_id,
@@ -337,7 +344,7 @@ class GlueMonthlyJobOperator(BaseOperator):
             "execution_seconds": run.execution_seconds,
             "dpu_seconds": run.dpu_seconds,
             "attempts": run.attempts,
-            "report": self._report(carried.get("report_uri")),
+            "report": report_or_none(lambda: self._client("s3"), carried.get("report_uri"), self.log),
         }
         rows = (result["report"] or {}).get("rows_kept")
         publish_event(self, context, {**{key: result[key] for key in ("year", "month", "run_id")}, "rows": rows})
@@ -421,19 +428,14 @@ class GlueMonthlyJobOperator(BaseOperator):
         seconds: float = self.execution_timeout.total_seconds()
         return time.time() + seconds - min(_DEADLINE_MARGIN, seconds / 4)
 
-    def _error_log(self, run: JobRun) -> list[str]:
-        """The end of the run's error log; a log that cannot be read fails nothing."""
+    def _runs_again(self, context: Context, run: JobRun) -> bool:
+        """Whether Glue itself retries the run that failed (the job's MaxRetries): with the same arguments and key."""
         try:
-            return job_runs.log_tail(self._client("logs"), *run.error_log, self._tail_lines())
+            runs = start_once.list_runs(self._client("glue"), run.job_name)
         except Exception as error:
-            return [f"(The log could not be read: {error})"]
-
-    def _report(self, uri: str | None) -> dict[str, Any] | None:
-        """The script's own report; one that is missing or unreadable takes nothing from the run's success."""
-        if not uri:
-            return None
-        try:
-            return read_report(self._client("s3"), uri)
-        except Exception as error:
-            self.log.warning("The script's report at %s could not be read: %s", uri, error)
-            return None
+            self.log.warning("Whether Glue retries run %s could not be seen: %s", run.run_id, error)
+            return False
+        again = [other.run_id for other in runs if other.key == run_key(context) and not other.ended]
+        if again:
+            self.log.info("Run %s ended %s, and Glue itself retries it: %s.", run.run_id, run.state, again[0])
+        return bool(again)

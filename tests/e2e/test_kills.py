@@ -128,6 +128,7 @@ class Airflow2:
         self._environment = {
             **kept,
             **environment,
+            "PATH": f"{Path(PYTHON).parent}:{os.environ['PATH']}",  # where its executor finds `airflow`
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -291,7 +292,7 @@ def test_a_clear_of_a_month_that_succeeded_runs_it_again(airflow, glue):
 
 
 def test_a_clear_while_it_runs_leaves_one_writer(airflow, glue):
-    month = Month(airflow, glue, 3, 15)
+    month = Month(airflow, glue, 3, 40)
     month.waits()
     airflow.clear(month.run_id)
     until(lambda: month.states() == ["STOPPED", "SUCCEEDED"], 180, "the first is stopped, the second done")

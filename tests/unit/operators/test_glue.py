@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,6 +79,80 @@ def test_a_run_that_does_not_succeed_says_all_there_is_to_know(aws, task, deferr
     assert "line 36" not in said
     assert aws.log_asked["logGroupName"] == "/aws-glue/python-jobs/error"
     assert aws.log_asked["logStreamName"] == "jr_1"
+
+
+@MODES
+def test_a_run_that_glue_itself_retries_is_followed(aws, task, deferrable):
+    """The job's MaxRetries: the next attempt has the same arguments, and another id."""
+    aws.glue.states = ["RUNNING", "FAILED"]
+
+    def retry():
+        if [run["JobRunState"] for run in aws.glue.runs] == ["FAILED"]:
+            again = aws.glue.add_run("jr_1_attempt_1", "RUNNING", aws.glue.runs[0]["Arguments"])
+            again |= {"script": ["RUNNING", "RUNNING", "SUCCEEDED"], "Attempt": 1}
+
+    real = aws.glue.get_job_runs
+    aws.glue.get_job_runs = lambda **request: (retry(), real(**request))[1]
+    result = task(lambda: operator(year=2024, month=1, deferrable=deferrable)).run()
+    assert (result["run_id"], result["state"], result["attempts"]) == ("jr_1_attempt_1", "SUCCEEDED", 2)
+    assert len(aws.glue.started) == 1
+
+
+@MODES
+def test_a_retry_takes_the_success_that_the_wait_missed(aws, task, deferrable, error):
+    aws.glue.states = ["RUNNING", error("AccessDeniedException"), "SUCCEEDED"]
+    make = lambda: operator(year=2024, month=1, deferrable=deferrable)  # noqa: E731
+    with pytest.raises(AirflowException, match="a retry finds it"):
+        task(make).run()
+    second = task(make)
+    second.context["ti"].try_number = 2
+    assert second.run()["run_id"] == "jr_1"
+    cleared = task(make)
+    cleared.context["ti"].try_number, cleared.context["ti"].max_tries = 3, 4
+    assert cleared.run()["run_id"] == "jr_2"
+
+
+@MODES
+def test_a_slot_is_waited_for_in_the_triggerer(aws, task, deferrable, error):
+    aws.glue.start_errors = [error("ConcurrentRunsExceededException")] * 2
+    tried = task(lambda: operator(year=2024, month=1, deferrable=deferrable, job_poll_interval=0.4))
+    assert tried.run()["state"] == "SUCCEEDED"
+    assert tried.triggers == (["GlueTurnTrigger", "GlueTurnTrigger", "GlueJobRunTrigger"] if deferrable else [])
+
+
+def test_bookmarks_are_warned_of(aws, task, capfd, caplog):
+    aws.glue.job["DefaultArguments"] = {"--job-bookmark-option": "job-bookmark-enable"}
+    task(lambda: operator(year=2024, month=1)).run()
+    assert "a rerun of a month will read nothing" in caplog.text + "".join(capfd.readouterr())
+
+
+@MODES
+def test_an_outlets_event_carries_the_month(aws, task, deferrable):
+    class Outlet:
+        uri, name = "s3://lakehouse/trips", "trips"
+
+    outlet, event = Outlet(), SimpleNamespace(extra={"kept": True})
+    aws.objects["s3://b/r"] = b'{"rows_kept": 7}'
+
+    def make():
+        made = operator(year=2024, month=1, deferrable=deferrable, script_args={"--report_uri": "s3://b/r"})
+        made.outlets = [outlet]
+        return made
+
+    task(make, outlet_events={outlet: event}).run()
+    assert event.extra == {"kept": True, "year": 2024, "month": 1, "run_id": "jr_1", "rows": 7}
+
+
+@pytest.mark.parametrize("error", ["Trigger timeout", "Trigger/execution timeout"])
+def test_a_deferral_that_airflow_timed_out_stops_the_run(aws, task, error):
+    """A fresh object, past execute_complete: the run is found by its key."""
+    tried = task(lambda: operator(year=2024, month=1))
+    fresh = operator(year=2024, month=1)
+    aws.glue.add_run("mine", "RUNNING", {KEY: "v1/d/t/r/2024-02-01T02%3A00%3A00%2B00%3A00/-1/2"})
+    aws.glue.add_run("not mine", "RUNNING", {"--YEAR": "2024", "--MONTH": "01"})
+    with pytest.raises(AirflowTaskTimeout, match="Told to stop: mine"):
+        fresh.resume_execution("__fail__", {"error": error}, tried.context)
+    assert aws.glue.stopped == ["mine"]
 
 
 @MODES
