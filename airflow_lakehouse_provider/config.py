@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from airflow_lakehouse_provider.month import Month
 
 SERVICES = ("yellow", "green")
-DBT_PLACES = ("worker",)
+DBT_PLACES = ("worker", "glue")
 WORKER_TYPES = ("G.1X", "G.2X", "G.4X", "G.8X", "G.12X", "G.16X", "R.1X", "R.2X", "R.4X", "R.8X")
 GLUE_VERSIONS = ("5.0", "5.1")
 _KEY_FIELDS = {"service", "year", "month"}
@@ -66,13 +66,22 @@ class Athena:
 
 @dataclass(frozen=True)
 class Dbt:
-    """dbt's project and where it runs. A relative ``project`` in the file is made absolute from the file's folder."""
+    """dbt's project and where it runs. A relative ``project`` in the file is made absolute from the file's folder.
+
+    :ivar glue_job: the Glue job of run_dbt.py; None where there is none
+    """
 
     project: str
     target: str
     runs_in: str
     executable: str
     threads: int
+    glue_job: str | None = None
+
+    @property
+    def glue_job_name(self) -> str | None:
+        """The Glue job that dbt is to run in; None for the worker."""
+        return self.glue_job if self.runs_in == "glue" else None
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,7 @@ class Lakehouse:
                 runs_in=dbt.take("runs_in", _one_of(DBT_PLACES), "worker"),
                 executable=dbt.take("executable", _text, "dbt"),
                 threads=dbt.take("threads", _whole(1, 64), 4),
+                glue_job=dbt.take("glue_job", _or_none(_NAME), None),
             ),
             schedule=Schedule(
                 cron=schedule.take("cron", _matching(r"\S+( +\S+){4}", "five cron fields such as 0 6 5 * *")),
@@ -164,6 +174,10 @@ class Lakehouse:
             raise LakehouseConfigError(
                 f"{where}: databases.marts is {lakehouse.databases.marts!r}, the same as databases.cleaned; "
                 "the crawler and dbt need a database each"
+            )
+        if lakehouse.dbt.runs_in == "glue" and not lakehouse.dbt.glue_job:
+            raise LakehouseConfigError(
+                f"{where}: dbt.runs_in is 'glue', and dbt.glue_job is missing: name the Glue job of run_dbt.py"
             )
         return lakehouse
 
@@ -234,6 +248,10 @@ def _matching(pattern: str, meaning: str) -> Callable[[Any], str]:
 
 
 _NAME = _matching(r"[\w][\w .@/+=-]{0,254}", "a name of 1 to 255 letters, digits, '-', '_' and '.'")
+
+
+def _or_none(check: Callable[[Any], str]) -> Callable[[Any], str | None]:
+    return lambda value: None if value is None else check(value)
 
 
 def _one_of(allowed: tuple[str, ...]) -> Callable[[Any], str]:

@@ -14,7 +14,10 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Monthly lakehouses on AWS: Glue jobs, crawlers and dbt on Athena, each month once.",
         "versions": [__version__],
         "extra-links": [
-            f"airflow_lakehouse_provider.links.{link}"
-            for link in ("GlueJobRunLink", "GlueJobRunLogsLink", "GlueCrawlerLink")
+            f"airflow_lakehouse_provider.{link}"
+            for link in (
+                *("links.GlueJobRunLink", "links.GlueJobRunLogsLink", "links.GlueCrawlerLink"),
+                *("dbt_links.AthenaQueryLink", "dbt_links.DbtArtifactsLink", "dbt_links.DbtDocsLink"),
+            )
         ],
     }

@@ -1,8 +1,15 @@
-"""Where the starter's files are: under the installed package, or beside it in a checkout."""
+"""Where the starter's files are, under the installed package or beside it in a checkout, and how folders are zipped."""
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+
+_TIME = (2024, 1, 1, 0, 0, 0)
+# What tools leave behind in a used folder.
+_LEFT_BEHIND = ("__pycache__", "target", "logs", "dbt_packages", ".user.yml")
 
 PARTS = ("example_dags", "glue_scripts", "dbt_models", "infra")
 
@@ -28,3 +35,29 @@ def _places(part: str) -> tuple[Path, Path]:
         raise ValueError(f"part must be one of {', '.join(PARTS)}, not {part!r}")
     package = Path(__file__).resolve().parent
     return package / "_starter" / part, package.parent / part
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """A folder's files by their path below it, in order, without what tools left there."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not set(path.relative_to(folder).parts) & set(_LEFT_BEHIND) and path.suffix != ".pyc"
+    }
+
+
+def zip_of(folder: Path) -> bytes:
+    """A folder as a zip that Python imports from: everything below the folder's own name."""
+    return zipped({f"{folder.name}/{name}": path.read_bytes() for name, path in files_of(folder).items()})
+
+
+def zipped(contents: Mapping[str, bytes]) -> bytes:
+    """A zip of these files: the same bytes for the same files, so that an upload can tell what changed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            entry = zipfile.ZipInfo(name, _TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return out.getvalue()

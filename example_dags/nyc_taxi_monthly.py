@@ -46,8 +46,12 @@ dbt = {
     "schema": lakehouse.databases.marts,
     "s3_staging_dir": f"{lakehouse.zones.results}/dbt/",
     "s3_data_dir": f"{lakehouse.zones.curated}/",
+    "artifacts_uri": f"{lakehouse.zones.artifacts}/dbt",  # what runs leave for the next try; results expire
     "work_group": lakehouse.athena.work_group,
     "region_name": lakehouse.region,
+    "glue_job_name": lakehouse.dbt.glue_job_name,
+    "job_poll_interval": lakehouse.poll_seconds,
+    "deferrable": lakehouse.dbt.runs_in == "glue",
     "vars": {
         "year": "{{ month().year }}",
         "month": "{{ month().month }}",
@@ -127,6 +131,9 @@ with DAG(
         max_active_tis_per_dag=1,
         **dbt,
     )
-    dbt_test = DbtAthenaOperator(task_id="dbt_test", command="test", **dbt)
+    # Unit tests are of the project's code, not of a month.
+    dbt_test = DbtAthenaOperator(
+        task_id="dbt_test", command="test", flags=["--exclude-resource-type", "unit_test"], **dbt
+    )
 
     loads >> catalogue >> dbt_run >> dbt_test

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-# How many failures a sentence names, and how much of a message goes into XCom: the artifacts have all of it.
+# How many failures a sentence names, and how much goes into XCom: the artifacts have all of it.
 NAMED_FAILURES = 10
 MESSAGE_CHARACTERS = 1000
+MOST_NODES, MOST_FAILURES = 500, 100
 
 # A status of dbt's -> what it means here
 FAILED_DATA = frozenset({"fail"})
@@ -39,6 +40,7 @@ class NodeOutcome:
     :param status: dbt's own: success, error, skipped, pass, fail, warn, partial success, no-op, runtime error
     :param rows: rows written, or of a test the rows it found; None where nothing tells
     :param query_id: the Athena query that it started last
+    :param kept_in: of a test with store_failures, the table of what it found
     """
 
     unique_id: str
@@ -48,6 +50,7 @@ class NodeOutcome:
     bytes_scanned: int | None = None
     query_id: str | None = None
     message: str | None = None
+    kept_in: str | None = None
 
     @property
     def kind(self) -> str:
@@ -73,7 +76,9 @@ class NodeOutcome:
 
     def __str__(self) -> str:
         if self.kind in ("test", "unit_test") and self.status in FAILED_DATA:
-            return f"{self.name} ({_count(self.rows, 'row')})" if self.kind == "test" and self.rows else self.name
+            kept = [f"kept in {self.kept_in}"] if self.kept_in else []
+            rows = [_count(self.rows, "row")] if self.kind == "test" and self.rows else []
+            return f"{self.name} ({', '.join([*rows, *kept])})" if rows or kept else self.name
         said = " ".join((self.message or "no message").split())
         query = f" (Athena query {self.query_id})" if self.query_id else ""
         return f"{self.name}: {said}{query}"
@@ -101,6 +106,11 @@ class Outcome:
             return cls()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{file.name} of dbt cannot be read: {type(error).__name__}: {error}") from error
+
+    @property
+    def first_query(self) -> str | None:
+        """The Athena query of the first failure."""
+        return next((node.query_id for node in self.failures if node.query_id), None)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -134,12 +144,32 @@ class Outcome:
         return f"{', '.join(tallies)}: {named}{more}{after}"
 
     def as_mapping(self) -> dict[str, Any]:
-        """For XCom: plain JSON types, long messages cut."""
+        """For XCom: plain JSON types, long messages and lists cut; failures are the last to go."""
+        nodes = self.nodes
+        if len(nodes) > MOST_NODES:
+            kept = set(sorted(range(len(nodes)), key=lambda at: (nodes[at].status in _WELL, at))[:MOST_NODES])
+            nodes = tuple(node for at, node in enumerate(nodes) if at in kept)
         return {
-            "nodes": [{**asdict(node), "message": _cut(node.message)} for node in self.nodes],
+            "nodes": [_told(node) for node in nodes],
             "counts": self.counts,
-            "failures": [str(node) for node in self.failures],
+            "failures": [_cut(str(node)) for node in self.failures[:MOST_FAILURES]],
         }
+
+
+_WELL = frozenset({"success", "pass", "no-op", "skipped"})
+
+
+def merge(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A run_results.json of all the tries: what was asked for of the first, of each node its last result."""
+    results = {result["unique_id"]: result for result in before["results"]}
+    results |= {result["unique_id"]: result for result in now["results"]}
+    return {**now, "args": before.get("args") or {}, "results": list(results.values())}
+
+
+def _told(node: NodeOutcome) -> dict[str, Any]:
+    told = {**asdict(node), "message": _cut(node.message)}
+    del told["kept_in"]
+    return told
 
 
 def _node(result: Mapping[str, Any], queries: Mapping[str, str]) -> NodeOutcome:
@@ -161,6 +191,7 @@ def _node(result: Mapping[str, Any], queries: Mapping[str, str]) -> NodeOutcome:
         bytes_scanned=response.get("data_scanned_in_bytes"),
         query_id=response.get("query_id") or queries.get(unique_id),
         message=str(message).strip() if message else None,
+        kept_in=result.get("relation_name") if unique_id.startswith("test.") else None,
     )
 
 

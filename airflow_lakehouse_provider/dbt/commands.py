@@ -16,12 +16,14 @@ class Command:
     :param selects: takes --select, --exclude and --selector, and does nothing for an empty selection
     :param builds: takes --full-refresh
     :param results: the artifact that tells of each node; None where there is none
+    :param resumes: whether `dbt retry` can go on with it
     """
 
     words: tuple[str, ...]
     selects: bool = True
     builds: bool = False
     results: str | None = "run_results.json"
+    resumes: bool = True
 
 
 COMMANDS = {
@@ -33,14 +35,15 @@ COMMANDS = {
         Command(("seed",), builds=True),
         Command(("snapshot",)),
         Command(("compile",), builds=True),
-        Command(("parse",), selects=False, results=None),
-        Command(("ls",), results=None),
-        Command(("source", "freshness"), results="sources.json"),
-        Command(("docs", "generate")),
-        Command(("run-operation",), selects=False),
-        Command(("deps",), selects=False, results=None),
+        Command(("parse",), selects=False, results=None, resumes=False),
+        Command(("ls",), results=None, resumes=False),
+        Command(("source", "freshness"), results="sources.json", resumes=False),
+        Command(("docs", "generate"), resumes=False),
+        Command(("run-operation",), selects=False, resumes=False),
+        Command(("deps",), selects=False, results=None, resumes=False),
+        Command(("retry",), selects=False, resumes=False),
         Command(("clone",), builds=True),
-        Command(("show",)),
+        Command(("show",), resumes=False),
     )
 }
 # What the operator sets itself: given twice, dbt takes the last one, and results would be looked for elsewhere.
@@ -114,6 +117,11 @@ class Arguments:
             raise ArgumentError(f"dbt {name} takes no full_refresh; these do: {builds}")
         if name == "run-operation" and not arguments.flags:
             raise ArgumentError("dbt run-operation needs the macro's name: flags=['my_macro', '--args', '{...}']")
+        if name == "retry" and not _options(arguments.flags) & STATE_FLAGS:
+            raise ArgumentError(
+                "dbt retry needs the artifacts of the run that it goes on with: flags=['--state', <their directory, or "
+                "the artifacts_uri that the failed task gave>]. (A task's own automatic retries need none: resume=True)"
+            )
         return arguments
 
     @property
@@ -126,6 +134,10 @@ class Arguments:
         return COMMANDS[self.command].selects
 
     @property
+    def resumes(self) -> bool:
+        return COMMANDS[self.command].resumes
+
+    @property
     def selection(self) -> str:
         """The selectors as one would type them, for messages."""
         parts = [(f"--{name}", getattr(self, name)) for name in ("select", "exclude")]
@@ -133,19 +145,32 @@ class Arguments:
         return " ".join([*text, *([f"--selector {self.selector}"] if self.selector else [])]) or "no selector"
 
     def line(
-        self, *, project: Path, profiles: Path, profile: str | None, target_path: Path, log_path: Path
+        self,
+        *,
+        project: Path,
+        profiles: Path,
+        profile: str | None,
+        target_path: Path,
+        log_path: Path,
+        resume: Path | None = None,
     ) -> list[str]:
         """dbt's arguments, without the executable. The log comes as JSON on standard output, at level debug: only there
-        does dbt-athena name its queries."""
+        does dbt-athena name its queries.
+
+        :param resume: a directory with the artifacts of a try to go on with; what it was asked for is among them
+        """
         line = ["--log-format", "json", "--log-level", "debug", "--log-level-file", "none"]
         line += ["--no-use-colors", "--no-quiet", "--write-json"]
-        line += [*COMMANDS[self.command].words, *self.flags]
+        line += ["retry", "--state", str(resume)] if resume else [*COMMANDS[self.command].words, *self.flags]
         line += ["--project-dir", str(project), "--profiles-dir", str(profiles)]
-        line += ["--target-path", str(target_path), "--log-path", str(log_path)]
+        line += ["--target-path", str(target_path)] if self.command != "deps" else []
+        line += ["--log-path", str(log_path)]
         line += ["--profile", profile] if profile else []
         line += ["--target", self.target] if self.target else []
         line += ["--threads", str(self.threads)] if self.threads and self.command not in _WITHOUT_THREADS else []
         line += ["--vars", json.dumps(dict(self.vars), default=str)] if self.vars else []
+        if resume:
+            return line
         line += ["--select", *self.select] if self.select else []
         line += ["--exclude", *self.exclude] if self.exclude else []
         line += ["--selector", self.selector] if self.selector else []
@@ -154,6 +179,12 @@ class Arguments:
 
 
 _WITHOUT_THREADS = frozenset({"deps", "ls", "parse"})
+# Options whose value is a directory of artifacts, which may lie in S3.
+STATE_FLAGS = frozenset({"--state", "--defer-state"})
+
+
+def _options(flags: Sequence[str]) -> set[str]:
+    return {flag.partition("=")[0] for flag in flags}
 
 
 def _command(command: Any) -> Command:
@@ -220,7 +251,7 @@ def _threads(value: Any) -> int | None:
 def _flags(value: Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(value, str) or not all(isinstance(flag, str) for flag in value or ()):
         raise ArgumentError(f"flags must be a list of dbt's options such as ['--fail-fast'], not {value!r}")
-    taken = sorted({flag.partition("=")[0] for flag in value or ()} & OWN_FLAGS)
+    taken = sorted(_options(value or ()) & OWN_FLAGS)
     if taken:
         raise ArgumentError(f"flags holds {', '.join(taken)}, which the operator sets itself (from its own arguments)")
     return tuple(value or ())

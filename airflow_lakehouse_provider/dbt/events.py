@@ -16,6 +16,9 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # dbt-athena's own words ("api" and "pyathena" connection managers); dbt has no event for a query's id.
 _QUERY_STARTED = re.compile(r"Athena query (?:ID )?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?: started)?\s*$")
+_QUERY_ENDED = re.compile(r"Athena query ([0-9a-f-]{36}) has state (?:SUCCEEDED|FAILED|CANCELLED)\s*$")
+# The supervisor's word on whom it started.
+_STARTED = re.compile(r'\{"lakehouse_pid": (\d+)\}\s*$')
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class LogReader:
     :ivar error: what ended it before any node could tell, in dbt's words
     :ivar nothing_selected: whether dbt said that there was nothing to do
     :ivar queries: the Athena query that each node started last
+    :ivar running: Athena queries that were started, and of whose end nothing was said
+    :ivar group: dbt's process group
     :ivar tail: the last lines, for a program that is not dbt or died
     """
 
@@ -73,10 +78,15 @@ class LogReader:
         self.error: str | None = None
         self.nothing_selected = False
         self.queries: dict[str, str] = {}
+        self.running: dict[str, None] = {}
+        self.group: int | None = None
         self.tail: deque[str] = deque(maxlen=20)
 
     def read(self, line: str) -> Event:
         """Take in one line of output; the event that it is."""
+        if started := _STARTED.match(line):
+            self.group = int(started[1])
+            return Event("")
         event = Event.of(line)
         self.invocation_id = event.invocation_id or self.invocation_id
         if event.name == "MainReportVersion":
@@ -87,7 +97,14 @@ class LogReader:
             self.nothing_selected = True
         elif not event.name and event.message:
             self.tail.append(event.message)
-        started = _QUERY_STARTED.search(event.message) if event.level == logging.DEBUG else None
-        if started and event.unique_id:
-            self.queries[event.unique_id] = started[1]
+        if event.level == logging.DEBUG and "Athena query" in event.message:
+            self._query(event)
         return event
+
+    def _query(self, event: Event) -> None:
+        if query := _QUERY_STARTED.search(event.message):
+            self.running[query[1]] = None
+            if event.unique_id:
+                self.queries[event.unique_id] = query[1]
+        elif query := _QUERY_ENDED.search(event.message):
+            self.running.pop(query[1], None)

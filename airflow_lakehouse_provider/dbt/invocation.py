@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from airflow_lakehouse_provider.dbt import supervise
 from airflow_lakehouse_provider.dbt.events import Event, LogReader
@@ -49,27 +52,37 @@ def find_executable(executable: str, path: str | None = None) -> str:
 class Invocation:
     """One run of dbt. Used as a context manager; at its end no process of it is left.
 
-    :param executable: from :func:`find_executable`
+    :param executable: what begins the command: a dbt of :func:`find_executable`, or a Python and what it is to run
     :param arguments: dbt's arguments
     :param environment: the whole environment of the process, credentials included; it is written nowhere
     :param directory: where dbt runs
+    :param inherited: descriptors that stay open for as long as dbt may be running
     """
 
     def __init__(
-        self, *, executable: str, arguments: Sequence[str], environment: Mapping[str, str], directory: Path
+        self,
+        *,
+        executable: Sequence[str],
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        inherited: Sequence[int] = (),
     ) -> None:
-        self._command = [executable, *arguments]
+        self._command = [*executable, *arguments]
         self._environment = dict(environment)
         self._directory = directory
         self._process: subprocess.Popen[str] | None = None
         self._stopping = False
+        self._inherited = tuple(inherited)
+        self._writing = threading.Lock()
         self.seconds = 0.0
         self.log = LogReader()
 
     def __enter__(self) -> Invocation:
         # -I -S: neither the worker's environment nor its site-packages reach the supervisor, which starts in 15 ms.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", supervise.__file__, *self._command],
+            [sys.executable, "-I", "-S", *_supervisor(), *self._command],
+            pass_fds=self._inherited,
             cwd=self._directory,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -89,6 +102,7 @@ class Invocation:
         process = self._process
         if process is None:
             return
+        self.order(command=None)
         if process.poll() is None:
             self.stop()
             try:
@@ -97,9 +111,15 @@ class Invocation:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if process.returncode is not None and process.returncode < 0 and self.log.group is not None:
+            # The supervisor itself was killed, and did not end dbt.
+            _kill_group(self.log.group)
         for stream in (process.stdin, process.stdout):
             if stream:
-                stream.close()
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
 
     def wait(self, heard: Callable[[Event], None]) -> int:
         """Hand on every event of the log, in order, until dbt has ended; its exit code.
@@ -124,6 +144,23 @@ class Invocation:
                 f"{self._command[0]} is not a dbt that works: its exit code is {code}, and it said: {said}. {_INSTALL}"
             )
         return code
+
+    def order(self, **orders: Any) -> None:
+        """Tell the supervisor what to do when this process has died: see :mod:`supervise`. It is kept in memory only.
+
+        :param orders: command, environment, input
+        """
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        line = (json.dumps(orders) + "\n").encode()
+        with self._writing:
+            try:
+                # Past the stream's buffer, whose lock an interrupted write would keep.
+                while line:
+                    line = line[os.write(process.stdin.fileno(), line) :]
+            except (BrokenPipeError, ValueError):  # it has ended
+                return
 
     @property
     def stopping(self) -> bool:
@@ -150,3 +187,18 @@ class Invocation:
             raise ExecutableError(
                 f"{self._command[0]} is dbt {self.log.version}, and dbt {oldest} or later is needed. {_INSTALL}"
             )
+
+
+def _supervisor() -> list[str]:
+    """What Python is to run: the supervisor's file or, where the package is in a zip, its source."""
+    if os.path.isfile(supervise.__file__):
+        return [supervise.__file__]
+    loader: Any = supervise.__spec__.loader if supervise.__spec__ else None
+    return ["-c", loader.get_data(supervise.__file__).decode()]
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

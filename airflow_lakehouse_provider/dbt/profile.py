@@ -1,18 +1,24 @@
 """An Athena profile from an Airflow connection and arguments, holding no secret, and dbt's environment, which does.
 
-Credentials go by environment alone: in a profile they would stand in a file, and a changed key makes dbt parse anew.
+Credentials go by environment, or where they expire by credential_process, never by the profile: there they would stand
+in a file, and a changed key makes dbt parse anew.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from airflow_lakehouse_provider.dbt.credentials import CredentialServer
+from airflow_lakehouse_provider.dbt.run import Aws
+
 PROFILE = "airflow"
-PROFILES_FILE = "profiles.yml"
 DEFAULT_TARGET = "airflow"
 DEFAULT_THREADS = 4
 # The services that dbt-athena calls, and botocore's variable for the endpoint of each.
@@ -93,23 +99,50 @@ class AthenaProfile:
         outputs = {target: {name: value for name, value in output.items() if value is not None}}
         return {PROFILE: {"target": target, "outputs": outputs}}
 
-    def write(self, directory: Path, target: str | None = None) -> None:
-        """Write profiles.yml, readable by its owner alone."""
-        import yaml
 
-        file = directory / PROFILES_FILE
-        file.touch(mode=0o600)
-        file.write_text(yaml.safe_dump(self.content(target)), encoding="utf-8")
-
-
-@dataclass(frozen=True)
 class AwsAccess:
-    """What an Airflow connection says about AWS: the region, and what dbt's environment gets of it."""
+    """What an Airflow connection says about AWS, read once: nothing of it asks Airflow later.
 
-    region: str | None
-    # repr off: credentials are in it
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    replaces_credentials: bool = False
+    :ivar region: None where nothing names one
+    :ivar variables: what dbt's environment gets of it
+    :ivar dropped: what of the worker's environment would win over it
+    """
+
+    def __init__(self, hook: Any, region: str | None) -> None:
+        self._hook = hook
+        self._session = hook.get_session(region_name=region)
+        self._making = threading.Lock()
+        connection = hook.conn_config
+        self.region: str | None = region or self._session.region_name
+        self._endpoints = {
+            service: str(endpoint)
+            for service in ENDPOINTS
+            if (endpoint := connection.get_service_endpoint_url(service))
+        }
+        self.variables = {ENDPOINTS[service]: endpoint for service, endpoint in self._endpoints.items()}
+        if isinstance(hook.verify, str):
+            self.variables["AWS_CA_BUNDLE"] = hook.verify
+        if self.region:
+            self.variables |= {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        self.dropped: tuple[str, ...] = ()
+        self._expiring: Any = None
+        # Where the connection names no credentials of its own, dbt finds and refreshes them as any AWS client does.
+        if connection.aws_access_key_id or connection.profile_name or connection.role_arn:
+            self.dropped = (*_CREDENTIAL_VARIABLES, *_OTHER_CREDENTIALS)
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise ProfileError(f"The AWS connection {hook.aws_conn_id!r} gives no credentials")
+            found = _variables(credentials.get_frozen_credentials())
+            mask(*found.values())
+            if hasattr(credentials, "refresh_needed"):
+                self._expiring = credentials
+            else:
+                self.variables |= found
+
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region is in: aws, aws-cn, aws-us-gov."""
+        return str(self._session.get_partition_for_region(self.region)) if self.region else "aws"
 
     @classmethod
     def of_connection(
@@ -117,7 +150,7 @@ class AwsAccess:
     ) -> AwsAccess:
         """Read an Airflow connection through the amazon provider's hook, roles and tokens honoured.
 
-        Where the connection names no credentials of its own, dbt finds them as any AWS client does, and refreshes them.
+        :raises ProfileError: it gives no credentials
         """
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
@@ -127,28 +160,58 @@ class AwsAccess:
             client_type="athena",
             config=dict(botocore_config) if botocore_config else None,
         )
-        connection = hook.conn_config
-        region = region_name or hook.region_name or hook.get_session().region_name
-        variables: dict[str, str] = {}
-        for service, variable in ENDPOINTS.items():
-            if endpoint := connection.get_service_endpoint_url(service):
-                variables[variable] = str(endpoint)
-        if isinstance(hook.verify, str):
-            variables["AWS_CA_BUNDLE"] = hook.verify
-        own = bool(connection.aws_access_key_id or connection.profile_name or connection.role_arn)
-        if own:
-            # Masks them in the task's log as well.
-            credentials = hook.get_credentials(region_name=region)
-            values = (credentials.access_key, credentials.secret_key, credentials.token)
-            variables |= {name: value for name, value in zip(_CREDENTIAL_VARIABLES, values, strict=False) if value}
-        return cls(str(region) if region else None, variables, own)
+        return cls(hook, region_name or hook.region_name)
 
-    def environment(self, base: Mapping[str, str], more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """dbt's whole environment: the worker's, the connection's, and ``more`` on top."""
-        environment = dict(base)
-        if self.replaces_credentials:
-            for name in (*_CREDENTIAL_VARIABLES, *_OTHER_CREDENTIALS):
-                environment.pop(name, None)
-        if self.region:
-            environment |= {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        return environment | dict(self.variables) | dict(more or {})
+    def aws(self) -> Aws:
+        """The same for a run."""
+        return Aws(self.client, self.variables, self.dropped, self._serve if self._expiring is not None else None)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        with self._making:  # a session is not for several threads at once
+            return self._session.client(
+                service,
+                region_name=self.region,
+                endpoint_url=self._endpoints.get(service),
+                verify=self._hook.verify,
+                config=self._hook.config,
+            )
+
+    @contextmanager
+    def _serve(self, directory: Path, renewed: Callable[[dict[str, str]], None]) -> Iterator[dict[str, str]]:
+        """Credentials that expire, through credential_process."""
+        last = ""
+
+        def credentials() -> dict[str, str]:
+            nonlocal last
+            found = self._expiring.get_frozen_credentials()
+            if found.access_key != last:
+                last = found.access_key
+                renewed(_variables(found))
+            # Of an expiry that is not known botocore need not ask for an hour.
+            hour = datetime.now(timezone.utc) + timedelta(hours=1)
+            expiry = getattr(self._expiring, "_expiry_time", None) or hour
+            names = zip(("AccessKeyId", "SecretAccessKey", "SessionToken"), _variables(found).values(), strict=False)
+            return {**dict(names), "Expiration": expiry.isoformat()}
+
+        with CredentialServer(directory, credentials) as server:
+            yield server.environment()
+
+
+def _variables(credentials: Any) -> dict[str, str]:
+    """Credentials as an environment has them."""
+    values = (credentials.access_key, credentials.secret_key, credentials.token)
+    return {name: str(value) for name, value in zip(_CREDENTIAL_VARIABLES, values, strict=False) if value}
+
+
+def mask(*secrets: str) -> None:
+    """Have Airflow hide these wherever the task logs them."""
+    try:
+        from airflow.sdk.log import mask_secret  # 3.1 and later
+    except ImportError:
+        try:
+            from airflow.sdk.execution_time.secrets_masker import mask_secret  # type: ignore[no-redef]  # 3.0
+        except ImportError:
+            from airflow.utils.log.secrets_masker import mask_secret  # type: ignore[no-redef]
+    for secret in secrets:
+        mask_secret(secret)

@@ -4,10 +4,16 @@ Started as a script, on the standard library alone: ``python supervise.py COMMAN
 lifeline: it ends when the starter closes it or dies, kill -9 included. Then, and on SIGTERM or SIGINT, the command's
 group gets SIGINT - on which dbt stops its Athena queries, which on SIGTERM it does not - and SIGKILL when it has not
 ended ``GRACE_SECONDS`` later.
+
+What the starter writes into the lifeline are its last orders, a JSON object a line, the newer members in place of the
+older: ``{"command": [...], "environment": {...}, "input": {...}}``. They are kept in memory alone and carried out, with
+``input`` as the command's standard input, when the starter died and the command has ended: Athena queries of a dbt that
+was killed do not end by themselves. A starter that closes the lifeline in peace says ``{"command": null}`` first.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -15,9 +21,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
-# Airflow 3 sends SIGKILL five seconds after it asked a task to end; dbt needs half a second to stop its queries.
-GRACE_SECONDS = 3.0
+# Airflow 3 sends SIGKILL five seconds after it asked a task to end; dbt needs half a second to stop its queries, and
+# what is left of them is stopped after it.
+GRACE_SECONDS = 1.5
+# For the last orders.
+ORDERS_SECONDS = 30.0
 # What the shell says of a command that it cannot execute.
 CANNOT_EXECUTE = 126
 
@@ -39,8 +49,11 @@ def main(command: Sequence[str]) -> int:
     except OSError as error:
         print(f"{command[0]} cannot be executed: {error.strerror}", flush=True)
         return CANNOT_EXECUTE
+    # For a starter that outlives this program: whose group is to be killed then.
+    print(json.dumps({"lakehouse_pid": child.pid}), flush=True)
 
     lifeline: int | None = sys.stdin.fileno()
+    orders = Orders()
     deadline: float | None = None
     killed = False
     while child.poll() is None:
@@ -49,7 +62,7 @@ def main(command: Sequence[str]) -> int:
         ready = select.select(watched, [], [], waiting)[0]
         if wake_read in ready:
             os.read(wake_read, 1024)
-        if lifeline in ready and not os.read(lifeline, 1024):
+        if lifeline in ready and not orders.hear(lifeline):
             lifeline = None
             ending.append(0)
         if ending and deadline is None:
@@ -60,7 +73,52 @@ def main(command: Sequence[str]) -> int:
             _signal_group(child.pid, signal.SIGKILL)
     # What the command may have left running in its group.
     _signal_group(child.pid, signal.SIGKILL)
+    if lifeline is None or os.getppid() == 1 or orders.ended(lifeline):
+        orders.carry_out()
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+class Orders:
+    """The starter's last orders, as the lifeline brings them."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._told: dict[str, Any] = {}
+
+    def hear(self, lifeline: int) -> bool:
+        """Take in what there is; False at the lifeline's end."""
+        read = os.read(lifeline, 65536)
+        *lines, self._rest = (self._rest + read).split(b"\n")
+        for line in lines:
+            try:
+                self._told.update(json.loads(line))
+            except ValueError:  # cut by the starter's death
+                continue
+        return bool(read)
+
+    def ended(self, lifeline: int) -> bool:
+        """Whether the lifeline is at its end now, all that it held taken in."""
+        while select.select([lifeline], [], [], 0)[0]:
+            if not self.hear(lifeline):
+                return True
+        return False
+
+    def carry_out(self) -> None:
+        command = self._told.get("command")
+        if not command:
+            return
+        try:
+            subprocess.run(
+                command,
+                input=json.dumps(self._told.get("input") or {}).encode(),
+                env={**os.environ, **(self._told.get("environment") or {})},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=ORDERS_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return
 
 
 def _signal_group(group: int, number: int) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,11 @@ from botocore.exceptions import ClientError
 
 from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.config import Lakehouse
+from airflow_lakehouse_provider.dbt.glue_job import library as dbt_library
+from airflow_lakehouse_provider.starter import zip_of as zip_of
 
 SCRIPT = "clean_trips.py"
+DBT_SCRIPT, DBT_LIBRARY = "run_dbt.py", "airflow_lakehouse_provider.zip"
 LIBRARY = "trips"  # the folder beside the script that travels as --extra-py-files
 DEFAULT_DATABASE = "default"  # what a query without a database means, as in an AWS account that has used Athena
 DEFAULT_RESULTS = "athena-results"
@@ -53,20 +54,10 @@ def provision(endpoint: str, lakehouse: Lakehouse, *, glue_scripts: Path | None 
         _unless_there(aws.glue.create_database, DatabaseInput={"Name": database})
     _upload_script(aws.s3, lakehouse, glue_scripts or starter.path("glue_scripts"))
     _job(aws.glue, lakehouse)
+    _dbt_job(aws.glue, lakehouse)
     _crawler(aws.glue, lakehouse)
     _work_group(aws.athena, lakehouse)
     _primary_work_group(aws.athena)
-
-
-def zip_of(folder: Path) -> bytes:
-    """A package's folder as a zip that Python imports from; the same bytes for the same files."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                name = str(Path(folder.name) / path.relative_to(folder))
-                archive.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0)), path.read_bytes())
-    return out.getvalue()
 
 
 class _Clients:
@@ -119,6 +110,11 @@ def _upload_script(s3: Any, lakehouse: Lakehouse, folder: Path) -> None:
     prefix = f"{prefix}/glue_scripts" if prefix else "glue_scripts"
     s3.put_object(Bucket=bucket, Key=f"{prefix}/{SCRIPT}", Body=script.read_bytes())
     s3.put_object(Bucket=bucket, Key=f"{prefix}/{LIBRARY}.zip", Body=zip_of(folder / LIBRARY))
+    if lakehouse.dbt.glue_job:
+        own = folder / DBT_SCRIPT  # a lakehouse's own scripts need not have it: nothing in it is theirs
+        dbt_script = own if own.is_file() else starter.path("glue_scripts") / DBT_SCRIPT
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/{DBT_SCRIPT}", Body=dbt_script.read_bytes())
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/{DBT_LIBRARY}", Body=dbt_library())
 
 
 def _job(glue: Any, lakehouse: Lakehouse) -> None:
@@ -142,6 +138,32 @@ def _job(glue: Any, lakehouse: Lakehouse) -> None:
     }
     if not _unless_there(glue.create_job, Name=lakehouse.glue.job, **job):
         glue.update_job(JobName=lakehouse.glue.job, JobUpdate=job)
+
+
+def _dbt_job(glue: Any, lakehouse: Lakehouse) -> None:
+    if not lakehouse.dbt.glue_job:
+        return
+    scripts = f"{lakehouse.zones.artifacts}/glue_scripts"
+    lines = (starter.path("dbt_models") / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [line.partition("#")[0].strip() for line in lines]
+    job = {
+        "Role": lakehouse.glue.role,
+        "Command": {"Name": "glueetl", "ScriptLocation": f"{scripts}/{DBT_SCRIPT}", "PythonVersion": "3"},
+        "DefaultArguments": {
+            "--extra-py-files": f"{scripts}/{DBT_LIBRARY}",
+            "--additional-python-modules": ",".join(line for line in wanted if line),
+            "--job-language": "python",
+        },
+        "GlueVersion": "5.1",
+        "WorkerType": "G.1X",
+        "NumberOfWorkers": 2,
+        "Timeout": lakehouse.glue.timeout_minutes,
+        "MaxRetries": 0,
+        "ExecutionProperty": {"MaxConcurrentRuns": lakehouse.glue.max_concurrent_runs},
+        "Description": "Runs dbt on Athena. Made by airflow-lakehouse-provider.",
+    }
+    if not _unless_there(glue.create_job, Name=lakehouse.dbt.glue_job, **job):
+        glue.update_job(JobName=lakehouse.dbt.glue_job, JobUpdate=job)
 
 
 def _crawler(glue: Any, lakehouse: Lakehouse) -> None:

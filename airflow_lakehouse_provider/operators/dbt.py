@@ -1,28 +1,30 @@
-"""DbtAthenaOperator: dbt on Athena, as a process of its own beside Airflow."""
+"""DbtAthenaOperator: dbt on Athena, as a process of its own beside Airflow or in a Glue job."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException, BaseOperator
-from airflow_lakehouse_provider.dbt.artifacts import ArtifactError, Outcome, named
-from airflow_lakehouse_provider.dbt.commands import ArgumentError, Arguments
-from airflow_lakehouse_provider.dbt.invocation import ExecutableError, Invocation, find_executable
-from airflow_lakehouse_provider.dbt.profile import DEFAULT_THREADS, PROFILE, AthenaProfile, AwsAccess, ProfileError
-from airflow_lakehouse_provider.dbt.project import Project, ProjectError
+from airflow_lakehouse_provider import dbt_links
+from airflow_lakehouse_provider._compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowTaskTimeout,
+    BaseOperator,
+    default_deferrable,
+)
+from airflow_lakehouse_provider._compat.assets import alias
+from airflow_lakehouse_provider.dbt.commands import STATE_FLAGS, Arguments
+from airflow_lakehouse_provider.dbt.invocation import ExecutableError, find_executable
+from airflow_lakehouse_provider.dbt.profile import AwsAccess, ProfileError
+from airflow_lakehouse_provider.dbt.run import Run
+from airflow_lakehouse_provider.dbt.verdict import Verdict
+from airflow_lakehouse_provider.operators import dbt_end
+from airflow_lakehouse_provider.operators.dbt_glue import GlueForm
+from airflow_lakehouse_provider.operators.dbt_request import home, request
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._compat import Context
-
-DEFAULT_DATABASE = "awsdatacatalog"
-# How dbt begins what it says when the project or its own arguments are wrong: no retry changes that.
-PROJECT_ERRORS = ("Compilation Error", "Parsing Error", "Validation Error", "Dependency Error", "Usage: dbt")
-# Of the worker's environment: its Python's paths break dbt's, and its configuration holds secrets of no use to dbt.
-_NOT_FOR_DBT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
 
 
 class DbtAthenaOperator(BaseOperator):
@@ -32,14 +34,19 @@ class DbtAthenaOperator(BaseOperator):
     queries first. The project directory is only read. The profile is written from the arguments and holds no secret;
     credentials, region and endpoint come from the connection and reach dbt through its environment.
 
-    Returns ``{command, success, elapsed_seconds, nodes: [{unique_id, status, seconds, rows, bytes_scanned, query_id,
-    message}], counts: {status: nodes}, failures: [text], invocation_id}``.
+    A try that failed for its queries is resumed by Airflow's next one as ``dbt retry`` does, on only what is left, on
+    whichever worker, while project, variables and selection are the same.
 
-    Everything is templated.
+    Returns ``{command, success, elapsed_seconds, nodes: [{unique_id, status, seconds, rows, bytes_scanned, query_id,
+    message}], counts: {status: nodes}, failures: [text], artifacts_uri, invocation_id}``; of long lists the first
+    hundreds, failures before all, the whole being in the artifacts.
+
+    Everything is templated but ``emit_model_assets`` and ``deferrable``.
 
     :param command: run, test, build, seed, snapshot, compile, parse, ls, "source freshness", "docs generate",
-        run-operation, deps, clone or show
-    :param project: directory of the dbt project, with dbt_project.yml in it
+        run-operation, deps, retry, clone or show
+    :param project: directory of the dbt project, with dbt_project.yml in it; or a .zip of one, or s3://bucket/prefix or
+        s3://bucket/key.zip, which a worker fetches once per content
     :param select: dbt's selectors, a text or a list; ``exclude`` likewise
     :param selector: the name of one of the project's selectors, instead of select and exclude
     :param vars: the project's variables, a mapping or its JSON or YAML text
@@ -56,10 +63,18 @@ class DbtAthenaOperator(BaseOperator):
     :param dbt_executable: dbt's path, or its name on the worker's PATH
     :param flags: further options of dbt, such as ``["--fail-fast"]``; of run-operation the macro's name first
     :param env: further variables of dbt's environment
+    :param resume: whether an automatic retry runs only what the last try left
     :param allow_empty: whether a selection that matches nothing is a success
+    :param artifacts_uri: ``s3://bucket/prefix`` where dbt's artifacts are kept, and found by the next try; default:
+        beside the staging directory; without either none are kept
+    :param emit_model_assets: whether an asset event (dataset on Airflow 2) tells of each model that was built
+    :param glue_job_name: a Glue job of ``glue_scripts/run_dbt.py`` that dbt runs in, instead of on the worker
+    :param job_poll_interval: seconds between looks at the Glue job's run
     :param aws_conn_id: Airflow connection for AWS; None for botocore's own way to credentials
     :param region_name: default: the connection's
     :param botocore_config: for the calls that the connection itself makes, such as assuming a role
+    :param deferrable: whether the wait for the Glue job's run is left to the triggerer; needs ``glue_job_name``.
+        Default: Airflow's ``default_deferrable`` where there is a ``glue_job_name``
     :raises AirflowFailException: (no retry) when tests found rows, the project does not compile, nothing was selected,
         or an argument cannot be used
     :raises AirflowException: (retry) when a query failed, or dbt was stopped
@@ -85,12 +100,17 @@ class DbtAthenaOperator(BaseOperator):
         "dbt_executable",
         "flags",
         "env",
+        "resume",
         "allow_empty",
+        "artifacts_uri",
+        "glue_job_name",
+        "job_poll_interval",
         "aws_conn_id",
         "region_name",
         "botocore_config",
     )
     template_fields_renderers = {"vars": "json", "profile_args": "json", "env": "json"}  # noqa: RUF012 - Airflow's type
+    operator_extra_links = dbt_links.LINKS
     ui_color = "#ffdccd"
 
     def __init__(
@@ -115,10 +135,16 @@ class DbtAthenaOperator(BaseOperator):
         dbt_executable: str = "dbt",
         flags: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None,
+        resume: bool = True,
         allow_empty: bool = False,
+        artifacts_uri: str | None = None,
+        emit_model_assets: bool = False,
+        glue_job_name: str | None = None,
+        job_poll_interval: float | str = 30,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         botocore_config: Mapping[str, Any] | None = None,
+        deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -141,140 +167,101 @@ class DbtAthenaOperator(BaseOperator):
         self.dbt_executable = dbt_executable
         self.flags = flags
         self.env = env
+        self.resume = resume
         self.allow_empty = allow_empty
+        self.artifacts_uri = artifacts_uri
+        self.emit_model_assets = emit_model_assets
+        self.glue_job_name = glue_job_name
+        self.job_poll_interval = job_poll_interval
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.botocore_config = botocore_config
-        self._invocation: Invocation | None = None
+        if deferrable and not glue_job_name:
+            raise ValueError(
+                "deferrable=True needs glue_job_name: on a worker dbt is a process that somebody must look after. Name "
+                "a Glue job of glue_scripts/run_dbt.py, or leave deferrable out."
+            )
+        self.deferrable = bool(glue_job_name) and (default_deferrable() if deferrable is None else deferrable)
+        self._run: Run | None = None
+        self._glue: GlueForm | None = None
+        self._verdict: Verdict | None = None
+        self._alias = None
+        if emit_model_assets:
+            self._alias = alias(f"{self.dag_id}.{self.task_id}")
+            self.outlets = [*self.outlets, self._alias]
         # A slip in the DAG's file shows when it is parsed; what a template will say is looked at when it has.
         if isinstance(command, str) and "{" not in command:
-            self._arguments(only_command=True)
+            needed = {"run-operation": ("a_macro",), "retry": tuple(STATE_FLAGS)}
+            Arguments.of(command=command, flags=needed.get(" ".join(command.split())))
 
     def execute(self, context: Context) -> dict[str, Any]:
         try:
-            arguments = self._arguments()
-            project = Project.open(self.project)
-            executable = find_executable(self.dbt_executable)
             access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
-            profile = None if self.profiles_dir else self._profile(access, arguments)
-            profiles_dir = _profiles_dir(self.profiles_dir) if self.profiles_dir else None
-            environment = access.environment(_worker_environment(), _texts(self.env))
-        except (ArgumentError, ProjectError, ExecutableError, ProfileError) as error:
+            asked = request(self, context, access)
+            executable = None if self.glue_job_name else find_executable(self.dbt_executable)
+            self._glue = self._glue_form(context) if self.glue_job_name else None
+        except (ValueError, ExecutableError) as error:
             raise AirflowFailException(str(error)) from error
+        if self._glue is not None:
+            self._verdict = self._glue.take(context, asked, None, None)
+            return self._end(context, access)
+        if asked.resume and asked.home is None:
+            self.log.warning("This retry starts over: artifacts_uri says nowhere, nor is there an s3_staging_dir.")
+        self._run = Run(
+            asked,
+            executable=executable or "",
+            aws=access.aws(),
+            heard=lambda event: self.log.log(event.level, "%s", event.message),
+            say=lambda level, message: self.log.log(level, "%s", message),
+        )
+        self._verdict = self._run()
+        return self._end(context, access)
 
-        # Project directories are read-only on MWAA, so whatever dbt writes goes here, and away with the task.
-        with tempfile.TemporaryDirectory(prefix="lakehouse-dbt-", ignore_cleanup_errors=True) as folder:
-            scratch = Path(folder)
-            if profile is not None:
-                profile.write(scratch, arguments.target)
-            line = arguments.line(
-                project=project.directory,
-                profiles=profiles_dir or scratch,
-                profile=PROFILE if profile is not None else None,
-                target_path=scratch / "target",
-                log_path=scratch / "logs",
-            )
-            what = (arguments.command, project.name, arguments.selection, dict(arguments.vars))
-            self.log.info("dbt %s of %s, %s, vars %s", *what)
-            invocation = Invocation(
-                executable=executable, arguments=line, environment=environment, directory=project.directory
-            )
-            self._invocation = invocation
-            try:
-                with invocation:
-                    code = invocation.wait(lambda event: self.log.log(event.level, "%s", event.message))
-            except ExecutableError as error:
-                raise AirflowFailException(str(error)) from error
-            try:
-                file = scratch / "target" / arguments.results if arguments.results else None
-                outcome = Outcome.read(file, invocation.log.queries) if file else Outcome()
-            except ArtifactError as error:
-                raise AirflowException(str(error)) from error
-        self._judge(code, outcome, invocation, arguments, project)
-        for name in named(outcome.nodes, "warn"):
-            self.log.warning("%s warned", name)
-        return {
-            "command": arguments.command,
-            "success": True,
-            "elapsed_seconds": round(invocation.seconds, 3),
-            **outcome.as_mapping(),
-            "invocation_id": invocation.log.invocation_id,
-        }
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Where the task goes on after a deferral."""
+        if not event:
+            raise AirflowException("The trigger came back without an event; a retry finds dbt's run in Glue, if any.")
+        self._glue = self._glue_form(context)
+        self._glue.prepare_kill()
+        self._verdict = self._glue.resumed(context, event)
+        access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
+        return self._end(context, access)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Airflow's way back from a deferral, also from one that it ended itself, past execute_complete."""
+        error = str((next_kwargs or {}).get("error", ""))
+        if next_method == "__fail__" and "timeout" in error.lower():
+            raise AirflowTaskTimeout(f"{error}. {self._glue_form(context).stop()}")
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        # Called from a signal handler: one signal sent, nothing logged, nothing waited for. execute() cleans up.
-        if self._invocation is not None:
-            self._invocation.stop()
+        # Called from a signal handler: nothing logged. On a worker one signal is sent, and execute() cleans up.
+        if self._run is not None:
+            self._run.stop()
+        if self._glue is not None:
+            self._glue.kill()
 
-    def _arguments(self, *, only_command: bool = False) -> Arguments:
-        if only_command:
-            flags = ("a_macro",) if self.command == "run-operation" else None
-            return Arguments.of(command=self.command, flags=flags)
-        return Arguments.of(
-            command=self.command,
-            select=self.select,
-            exclude=self.exclude,
-            selector=self.selector,
-            vars=self.vars,
-            full_refresh=self.full_refresh,
-            threads=self.threads,
-            target=self.target,
-            flags=self.flags,
-        )
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """What OpenLineage's listener asks, where its provider is installed."""
+        return dbt_end.lineage(self._verdict)
 
-    def _profile(self, access: AwsAccess, arguments: Arguments) -> AthenaProfile:
-        return AthenaProfile(
-            schema=self.schema or "",
-            region=access.region or "",
-            s3_staging_dir=self.s3_staging_dir or None,
-            s3_data_dir=self.s3_data_dir or None,
-            work_group=self.work_group or None,
-            database=self.database or DEFAULT_DATABASE,
-            threads=arguments.threads or DEFAULT_THREADS,
-            more=self.profile_args or {},
-        )
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        return dbt_end.lineage(self._verdict)
 
-    def _judge(
-        self, code: int, outcome: Outcome, invocation: Invocation, arguments: Arguments, project: Project
-    ) -> None:
-        """Raise what the outcome asks for, if anything."""
-        what = f"dbt {arguments.command} of {project.name}"
-        after = f"\n{what}, invocation {invocation.log.invocation_id}: its log is above."
-        if invocation.stopping:
-            raise AirflowException(f"{what} was stopped, and its Athena queries with it{_so_far(outcome)}.")
-        if outcome.failures:
-            error = AirflowFailException if outcome.only_facts_failed else AirflowException
-            raise error(outcome.sentence() + after)
-        if code != 0:
-            said = invocation.log.error or "\n".join(invocation.log.tail) or f"nothing; its exit code is {code}"
-            error = AirflowFailException if said.startswith(PROJECT_ERRORS) else AirflowException
-            raise error(f"{what} failed: {said}{after}")
-        if arguments.selects and not outcome.nodes and invocation.log.nothing_selected and not self.allow_empty:
-            raise AirflowFailException(
-                f"{what} had nothing to do: {arguments.selection} matches no enabled node of the project. "
-                "Correct it, or say allow_empty=True if that may be."
+    def _glue_form(self, context: Context) -> GlueForm:
+        where = home(self, context) if "ti" in context else None
+        if where is None:
+            raise ProfileError(
+                "glue_job_name needs a place in S3 for request and artifacts: artifacts_uri or s3_staging_dir; and a "
+                "task of a DAG run, whose key the job's run carries"
             )
+        if self.profiles_dir:
+            raise ProfileError(
+                "profiles_dir is on this worker, and dbt in Glue cannot see it: name schema and the rest"
+            )
+        return GlueForm(self, where)
 
-
-def _so_far(outcome: Outcome) -> str:
-    counts = ", ".join(f"{number} {status}" for status, number in outcome.counts.items())
-    return f"; so far: {counts}" if counts else ""
-
-
-def _profiles_dir(directory: Any) -> Path:
-    path = Path(str(directory)).expanduser().absolute()
-    if not (path / "profiles.yml").is_file():
-        raise ProfileError(f"profiles_dir {str(directory)!r} holds no profiles.yml on this worker")
-    return path
-
-
-def _texts(env: Mapping[str, str] | None) -> dict[str, str]:
-    if env is not None and not isinstance(env, Mapping):
-        raise ArgumentError(f"env must be a mapping of variables to texts, not {type(env).__name__}")
-    return {str(name): str(value) for name, value in (env or {}).items() if value is not None}
-
-
-def _worker_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_DBT)}
-    # dbt reports each run to its makers, and waits for it at the end where there is no way out.
-    return {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"} | kept
+    def _end(self, context: Context, access: AwsAccess) -> dict[str, Any]:
+        assert self._verdict is not None
+        place = {"region": access.region or "", "partition": access.partition}
+        return dbt_end.end(self, context, self._verdict, **place, alias=self._alias)

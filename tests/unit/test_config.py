@@ -64,7 +64,7 @@ def test_zones_may_share_a_bucket_under_prefixes(content):
         ("glue.workers", True, "glue.workers is True; it must be a whole number from 2 to 299"),
         ("glue.version", "2.0", "glue.version is '2.0'; it must be one of 5.0, 5.1"),
         ("glue.jobb", "x", "unknown key glue.jobb; allowed here: job, crawler"),
-        ("dbt.runs_in", "moon", "dbt.runs_in is 'moon'; it must be one of worker"),
+        ("dbt.runs_in", "moon", "dbt.runs_in is 'moon'; it must be one of worker, glue"),
         ("schedule.cron", "@monthly", "schedule.cron is '@monthly'; it must be five cron fields"),
         ("schedule.timezone", "Mars/Base", "schedule.timezone is 'Mars/Base'; it must be a time zone such as UTC"),
         ("schedule.start", "2024-13", "schedule.start is '2024-13'; it must be a month written YYYY-MM"),

@@ -38,8 +38,19 @@ def test_a_whole_command_line():
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_a_line(command):
-    flags = ["my_macro"] if command == "run-operation" else None
+    flags = {"run-operation": ["my_macro"], "retry": ["--state", "/s"]}.get(command)
     assert f" {command} " in line(command=command, flags=flags)
+
+
+def test_a_resumed_command_is_a_retry_which_knows_its_selection():
+    made = Arguments.of(command="build", select="a", full_refresh=True, threads=2, flags=["--fail-fast"], vars={"y": 1})
+    shown = made.line(
+        **{"project": Path("/project"), "profiles": Path("/p"), "profile": "airflow"},
+        **{"target_path": Path("/t"), "log_path": Path("/l"), "resume": Path("/state")},
+    )
+    assert " retry --state /state --project-dir /project " in " ".join(shown)
+    assert not {"build", "--select", "--full-refresh", "--fail-fast"} & set(shown)
+    assert {"--threads", "--vars"} <= set(shown)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +90,7 @@ def test_nothing_selected_is_no_selector(empty):
     ("arguments", "message"),
     [
         ({"command": "rum"}, "command is 'rum', which is none of run, test, build,"),
-        ({"command": "retry"}, "command is 'retry', which is none of"),
+        ({"command": "rerun"}, "command is 'rerun', which is none of"),
         ({"command": None}, "command is None"),
         ({"command": "run", "select": 7}, "select must be text or a list of texts, not 7"),
         ({"command": "run", "select": ["a", 7]}, "select must be text or a list of texts, not"),

@@ -27,7 +27,7 @@ def program(tmp_path):
 
 
 def invocation(executable, tmp_path, *arguments):
-    return Invocation(executable=executable, arguments=arguments, environment=dict(os.environ), directory=tmp_path)
+    return Invocation(executable=[executable], arguments=arguments, environment=dict(os.environ), directory=tmp_path)
 
 
 def test_the_log_is_heard_while_it_is_written_and_the_exit_code_kept(program, tmp_path):
@@ -35,7 +35,7 @@ def test_the_log_is_heard_while_it_is_written_and_the_exit_code_kept(program, tm
     heard = []
     with invocation(dbt, tmp_path, "run", "--select", "a b") as running:
         assert running.wait(heard.append) == 1
-    assert [event.message for event in heard] == ["Running", f"{tmp_path} run --select a b"]
+    assert [event.message for event in heard if event.message] == ["Running", f"{tmp_path} run --select a b"]
     assert running.log.version == "1.11.16"
     assert running.seconds > 0
     assert not running.stopping
@@ -46,7 +46,7 @@ def test_what_is_not_utf8_is_no_accident(program, tmp_path):
     heard = []
     with invocation(dbt, tmp_path) as running:
         assert running.wait(heard.append) == 0
-    assert heard[1].message == "caf\ufffd"
+    assert heard[-1].message == "caf\ufffd"
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-import stat
+import shlex
+import subprocess
 
 import pytest
-import yaml
 
 from airflow_lakehouse_provider.dbt.profile import AthenaProfile, AwsAccess, ProfileError
 
 SECRET = "s3cr3t/Value+1"
 
 
-def test_the_file(tmp_path):
+def test_the_profile():
     profile = AthenaProfile(
         schema="marts", region="eu-west-1", s3_staging_dir="s3://results/", work_group="dbt", more={"num_retries": 8}
     )
-    profile.write(tmp_path, "prod")
-    file = tmp_path / "profiles.yml"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert yaml.safe_load(file.read_text()) == {
+    assert profile.content("prod") == {
         "airflow": {
             "target": "prod",
             "outputs": {
@@ -72,47 +70,91 @@ def connection(monkeypatch):
 
 def test_a_connections_keys_replace_the_workers(connection):
     access = connection("AKIA1", SECRET, region_name="eu-west-1")
-    environment = access.environment(
-        {"AWS_PROFILE": "other", "AWS_SESSION_TOKEN": "stale", "AWS_ACCESS_KEY_ID": "local", "HOME": "/h"}, {"X": "1"}
-    )
-    assert environment == {
-        "HOME": "/h",
-        "X": "1",
+    assert access.variables == {
         "AWS_ACCESS_KEY_ID": "AKIA1",
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
     }
-    assert SECRET not in repr(access)
+    assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE"} <= set(access.dropped)
+    assert access.aws().serve is None
+    assert SECRET not in repr(access) + repr(access.aws())
 
 
 def test_a_session_token_travels(connection):
-    access = connection("AKIA1", SECRET, aws_session_token="token")
-    assert access.environment({})["AWS_SESSION_TOKEN"] == "token"
+    assert connection("AKIA1", SECRET, aws_session_token="token").variables["AWS_SESSION_TOKEN"] == "token"
 
 
 def test_a_connection_without_keys_leaves_dbt_to_find_and_refresh_them(connection):
-    base = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.2/", "AWS_PROFILE": "worker"}
     access = connection(region_name="eu-west-1")
-    assert access.environment(base) == base | {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    assert access.variables == {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    assert access.dropped == ()
+    assert access.aws().serve is None
+
+
+class Expiring:
+    """Credentials as botocore has those of a role: renewed when they are asked for."""
+
+    def __init__(self):
+        self.number = 0
+        self._expiry_time = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
+
+    def refresh_needed(self):
+        return True
+
+    def get_frozen_credentials(self):
+        from botocore.credentials import ReadOnlyCredentials
+
+        self.number += 1
+        return ReadOnlyCredentials(f"ASIA{self.number}", f"{SECRET}{self.number}", f"token{self.number}")
+
+
+def test_credentials_that_expire_are_asked_for_and_never_written(connection, monkeypatch, tmp_path):
+    import boto3
+
+    expiring = Expiring()
+    monkeypatch.setattr(boto3.Session, "get_credentials", lambda self: expiring)
+    access = connection("AKIA1", SECRET)
+    assert "AWS_SECRET_ACCESS_KEY" not in access.variables
+    renewed, folder = [], tmp_path / ("long" * 30)
+    folder.mkdir()
+    with access.aws().serve(folder, renewed.append) as variables:
+        written = [file.read_text() for file in folder.iterdir() if file.is_file()]
+        command = (folder / "aws-config").read_text().partition("credential_process = ")[2]
+        for number in (2, 3):  # the first was asked for by the operator
+            said = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True)
+            assert json.loads(said.stdout) == {
+                "Version": 1,
+                "AccessKeyId": f"ASIA{number}",
+                "SecretAccessKey": f"{SECRET}{number}",
+                "SessionToken": f"token{number}",
+                "Expiration": "2030-01-01T00:00:00+00:00",
+            }
+            assert renewed[-1]["AWS_ACCESS_KEY_ID"] == f"ASIA{number}"
+        expiring.get_frozen_credentials = lambda: 1 / 0
+        failed = subprocess.run(shlex.split(command), capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "could not renew the credentials: ZeroDivisionError" in failed.stderr
+    assert variables == {"AWS_CONFIG_FILE": str(folder / "aws-config"), "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    assert SECRET not in "".join(written) + command
+    assert subprocess.run(shlex.split(command), capture_output=True).returncode != 0, "it answers after its end"
 
 
 def test_endpoints_and_certificates_of_the_connection(connection):
-    access = connection(
+    variables = connection(
         endpoint_url="http://127.0.0.1:1",
         service_config={"athena": {"endpoint_url": "http://127.0.0.1:2"}},
         verify="/etc/ca.pem",
-    )
-    environment = access.environment({})
-    assert environment["AWS_ENDPOINT_URL_ATHENA"] == "http://127.0.0.1:2"
-    assert environment["AWS_ENDPOINT_URL_GLUE"] == environment["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:1"
-    assert environment["AWS_CA_BUNDLE"] == "/etc/ca.pem"
+    ).variables
+    assert variables["AWS_ENDPOINT_URL_ATHENA"] == "http://127.0.0.1:2"
+    assert variables["AWS_ENDPOINT_URL_GLUE"] == variables["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:1"
+    assert variables["AWS_CA_BUNDLE"] == "/etc/ca.pem"
 
 
 def test_without_a_connection_the_environments_own_region():
     access = AwsAccess.of_connection(None)
     assert access.region == "us-east-1"
-    assert access.environment({"AWS_ENDPOINT_URL": "http://127.0.0.1:3"})["AWS_ENDPOINT_URL"] == "http://127.0.0.1:3"
+    assert "AWS_ENDPOINT_URL" not in {*access.variables, *access.dropped}
 
 
 def test_the_operators_region_wins(connection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -57,6 +58,7 @@ def start():
             **options,
         )
         started.append(process)
+        process.first = process.stdout.readline()
         return process
 
     yield start
@@ -86,12 +88,13 @@ def test_what_cannot_be_executed(start, tmp_path):
     file.chmod(0o755)
     process = start(str(file))
     assert process.wait(10) == supervise.CANNOT_EXECUTE
-    assert process.stdout.read() == f"{file} cannot be executed: Exec format error\n"
+    assert process.first == f"{file} cannot be executed: Exec format error\n"
 
 
 def test_the_command_has_a_group_of_its_own(start):
     process = start(sys.executable, "-c", CHILD)
     pid = int(process.stdout.readline().split()[0])
+    assert json.loads(process.first) == {"lakehouse_pid": pid}
     assert os.getpgid(pid) == pid
     assert os.getpgid(process.pid) == process.pid
 
@@ -133,11 +136,23 @@ def test_what_a_command_leaves_behind_is_killed(start):
     assert gone(left)
 
 
-def test_a_killed_starter_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("peaceful", [False, True])
+def test_a_killed_starter_leaves_nothing_but_its_last_orders(tmp_path, peaceful):
+    file = tmp_path / "carried out"
+    order = [
+        sys.executable,
+        "-c",
+        f"import os, sys; open({str(file)!r}, 'w').write(os.environ['WHO'] + sys.stdin.read())",
+    ]
+    orders = [{"command": order, "environment": {"WHO": "me "}}, {"input": {"a": 1}}]
+    orders += [{"command": None}] if peaceful else []
     script = f"""
 import subprocess, sys
 process = subprocess.Popen([sys.executable, "-I", "-S", {supervise.__file__!r}, sys.executable, "-c", {CHILD!r}],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+process.stdout.readline()
+process.stdin.write({"".join(json.dumps(order) + chr(10) for order in orders)!r})
+process.stdin.flush()
 print(process.pid, process.stdout.readline().split()[0], flush=True)
 sys.stdin.read()
 """
@@ -146,3 +161,4 @@ sys.stdin.read()
     starter.kill()
     starter.communicate()
     assert all(gone(pid) for pid in pids)
+    assert (file.read_text() if file.exists() else None) == (None if peaceful else 'me {"a": 1}')

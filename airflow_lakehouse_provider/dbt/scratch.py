@@ -1,0 +1,208 @@
+"""Places on the worker's disk: a task's own, gone with it, and a bounded cache that tasks at once share.
+
+Both are held by locks of the kernel's, which end with the process that has them, kill -9 included: a place that nobody
+holds may be removed by anyone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+PREFIX = "lakehouse-dbt-run-"
+_LOCK = ".lock"
+# Younger than this, a place without a holder may be between its making and its lock.
+_SETTLED_SECONDS = 60.0
+CACHE_BYTES = 2 * 1024**3
+CACHE_ENTRIES = 200
+
+
+class Scratch:
+    """A task's own directory. Those of tasks that died are removed when it is entered.
+
+    :ivar path: the directory, which only this user may enter
+    :ivar lock: the descriptor of its lock; a process that inherits it keeps the directory from being swept
+    """
+
+    def __init__(self) -> None:
+        self.path = Path()
+        self.lock = -1
+
+    def __enter__(self) -> Scratch:
+        sweep()
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        remove(self.path)
+        os.close(self.lock)
+
+
+def sweep() -> None:
+    """Remove the directories that killed tasks left."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            found = path.lstat()
+            if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+                continue
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            if path.exists() and time.time() - found.st_mtime > _SETTLED_SECONDS:
+                remove(path)
+            continue
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(path)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
+
+
+def remove(path: Path) -> None:
+    """Remove a directory and what is in it, read-only directories too; what will not go is left to the next sweep."""
+    for folder, _, _ in os.walk(path):
+        try:
+            os.chmod(folder, 0o700)
+        except OSError:
+            continue
+    shutil.rmtree(path, ignore_errors=True)
+
+
+class Cache:
+    """What is worth keeping between tasks, each entry a directory that is complete when it can be seen.
+
+    :param root: default: a directory of this user's under the temporary one
+    """
+
+    def __init__(self, root: Path | None = None, most_bytes: int = CACHE_BYTES, most: int = CACHE_ENTRIES) -> None:
+        self.root = root or _own_directory(Path(tempfile.gettempdir()) / f"lakehouse-dbt-cache-{os.getuid()}")
+        self._most_bytes = most_bytes
+        self._most = most
+
+    @contextmanager
+    def entry(self, kind: str, key: str, fill: Callable[[Path], None]) -> Iterator[Path]:
+        """The entry's directory, filled by ``fill`` where it is not there yet, kept for as long as it is used.
+
+        Tasks that want the same at once: one fills, the others wait for it.
+        """
+        name = f"{kind}-{digest(key)}"
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = os.open(self.root / f"{name}{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self.root / name
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            if not path.is_dir():
+                # The kernel gives up the shared lock before it takes the other, hence the second look.
+                fcntl.flock(held, fcntl.LOCK_EX)
+                if not path.is_dir():
+                    self._fill(path, fill)
+                fcntl.flock(held, fcntl.LOCK_SH)
+                if not path.is_dir():  # evicted between the two locks
+                    fcntl.flock(held, fcntl.LOCK_EX)
+                    self._fill(path, fill)
+            os.utime(path)
+            self._evict()
+            yield path
+        finally:
+            os.close(held)
+
+    def _fill(self, path: Path, fill: Callable[[Path], None]) -> None:
+        # Half-filled by one that died; nobody else fills, as the lock is ours.
+        filling = path.with_name(f"{path.name}.part")
+        remove(filling)
+        filling.mkdir(mode=0o700)
+        try:
+            fill(filling)
+            filling.rename(path)
+        finally:
+            remove(filling)
+
+    def load(self, kind: str, key: str, to: Path) -> bool:
+        """Copy a file of the cache; False where there is none."""
+        source = self.root / f"{kind}-{digest(key)}.file"
+        try:
+            shutil.copyfile(source, to)
+            os.utime(source)
+        except OSError:
+            return False
+        return True
+
+    def keep(self, kind: str, key: str, file: Path) -> None:
+        """Put a file into the cache, in place of the one of the same key. A full disk fails nothing."""
+        part = self.root / f"{kind}-{digest(key)}.{os.getpid()}.part"
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copyfile(file, part)
+            part.rename(self.root / f"{kind}-{digest(key)}.file")
+        except OSError:
+            part.unlink(missing_ok=True)
+
+    def _evict(self) -> None:
+        """Remove what was used longest ago and is not in use, until the cache is small enough."""
+        entries = []
+        for path in self.root.iterdir():
+            try:
+                if path.name.endswith(".part") and path.is_file() and time.time() - path.stat().st_mtime > 3600:
+                    path.unlink()
+                elif not path.name.endswith((_LOCK, ".part")):
+                    entries.append((path.stat().st_mtime, _size(path), path))
+            except OSError:
+                continue
+        entries.sort()
+        total = sum(size for _, size, _ in entries)
+        for number, (_, size, path) in enumerate(entries):
+            if total <= self._most_bytes and len(entries) - number <= self._most:
+                return
+            if self._removed(path):
+                total -= size
+
+    def _removed(self, path: Path) -> bool:
+        if path.is_file():
+            path.unlink(missing_ok=True)
+            return True
+        lock = os.open(path.with_name(f"{path.name}{_LOCK}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            remove(path)  # its lock's file stays: another may be waiting on it
+            return True
+        finally:
+            os.close(lock)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.lstat().st_size for file in path.rglob("*"))
+
+
+def _own_directory(path: Path) -> Path:
+    """The path, where nobody else can have prepared it: in a shared temporary directory anyone may make any name."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(f"{path} belongs to somebody else; set TMPDIR to a directory of this user's")
+    path.chmod(0o700)
+    return path
