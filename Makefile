@@ -13,7 +13,7 @@ COMPAT_TESTS := tests/unit --ignore=tests/unit/local_aws --ignore=tests/unit/glu
 OFFLINE := { echo "The installation failed, its reason is above. The package registry must be reachable (pip's and uv's settings apply); then run make again."; exit 1; }
 
 export UV_PYTHON_DOWNLOADS := never
-.PHONY: demo test test-unit test-compat lint types format clean install
+.PHONY: demo test test-unit test-compat infra-test lint types format clean install
 .DELETE_ON_ERROR:
 .PRECIOUS: .venv-compat/%/.installed
 
@@ -30,8 +30,14 @@ test-unit: .venv/.installed
 
 test-compat: $(foreach version,$(COMPAT),compat-$(version))
 
-compat-%: .venv-compat/%/.installed
+# Of Airflow 2 also the kills in a real scheduler and triggerer; those of Airflow 3 are among `make test`.
+compat-%: .venv-compat/%/.installed install
 	.venv-compat/$*/bin/python -m pytest $(COMPAT_TESTS)
+	$(if $(filter 2.10.%,$*),LAKEHOUSE_AIRFLOW_PYTHON=$(CURDIR)/.venv-compat/$*/bin/python $(BIN)/pytest tests/e2e/test_kills.py)
+
+# Applies infra/terraform to a local AWS, runs a month on it, destroys it. Needs terraform; what is absent is skipped.
+infra-test: install
+	$(BIN)/pytest -m "infra or not infra" tests/infra
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

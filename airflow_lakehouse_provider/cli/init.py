@@ -11,7 +11,8 @@ from airflow_lakehouse_provider import starter
 
 # What tools leave behind in a used checkout, and what has nothing to do with a user's lakehouse.
 LEFT_BEHIND = shutil.ignore_patterns(
-    "__pycache__", "*.pyc", "target", "logs", "dbt_packages", ".user.yml", ".terraform*"
+    *("__pycache__", "*.pyc", "target", "logs", "dbt_packages", ".user.yml", ".env", ".passwords.json"),
+    *(".terraform*", "*.tfstate*", "*.tfplan", "*.auto.tfvars.json"),
 )
 
 

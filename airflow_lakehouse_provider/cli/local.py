@@ -50,8 +50,9 @@ config_option = click.option(
     help="Where its state lies: buckets are directories of it.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="0 takes a free one.")
+@click.option("--empty", is_flag=True, help="Create nothing: infra/terraform will, or you.")
 @config_option
-def command(root: Path, port: int, config: Path | None) -> None:
+def command(root: Path, port: int, empty: bool, config: Path | None) -> None:
     """Run the local AWS in the foreground, with what lakehouse.yaml names, until Ctrl-C."""
     from airflow_lakehouse_provider.local_aws.lock import RootInUse
     from airflow_lakehouse_provider.local_aws.provision import provision
@@ -70,9 +71,11 @@ def command(root: Path, port: int, config: Path | None) -> None:
     local = LocalAws(root, port=port, region=lakehouse.region, account_id=account)
     try:
         with local:
-            provision(local.endpoint, lakehouse)
+            if not empty:
+                provision(local.endpoint, lakehouse)
+            has = "is as you left it" if empty else f"has what {path} names"
             for line in (
-                f"# The local AWS has what {path} names; its state is under {local.root}. Ctrl-C ends it.",
+                f"# The local AWS {has}; its state is under {local.root}. Ctrl-C ends it.",
                 *(f"export {name}={value}" for name, value in local.environment.items()),
             ):
                 click.echo(line)

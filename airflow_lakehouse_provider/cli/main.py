@@ -11,8 +11,10 @@ from airflow_lakehouse_provider import __version__
 # command -> (module of this package, what `lakehouse --help` says of it)
 COMMANDS = {
     "demo": ("demo", "Run months end to end in a real Airflow on a local AWS."),
+    "doctor": ("doctor", "Check what the pipeline needs of AWS and of this machine."),
     "init": ("init", "Write a starter: DAG, lakehouse.yaml, Glue script, dbt project."),
     "local": ("local", "Run the local AWS alone, in the foreground."),
+    "mwaa": ("mwaa", "Build and upload what Amazon MWAA and the Glue jobs run."),
     "sample-data": ("sample_data", "Generate a month of trip records."),
     "upload-raw": ("upload_raw", "Put a month's raw file where the pipeline looks."),
 }

@@ -21,6 +21,7 @@ from moto.backends import list_of_moto_modules
 from moto.core.base_backend import BackendDict, BaseBackend
 from moto.moto_server import werkzeug_app
 
+from airflow_lakehouse_provider.local_aws import terraform_fixes
 from airflow_lakehouse_provider.local_aws.wire import epoch
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class StateError(RuntimeError):
 
 def application() -> Callable[..., Iterable[bytes]]:
     """moto as a WSGI application. It answers no other origin's web pages."""
+    terraform_fixes.install()
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
     return werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
 

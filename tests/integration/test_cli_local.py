@@ -96,6 +96,12 @@ def test_it_has_what_the_yaml_names_and_ends_on_a_signal(
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+def test_it_is_empty_where_something_else_makes_what_there_is(local: Callable[..., Any]) -> None:
+    _, exports = local("--empty")
+    assert client("s3", exports).list_buckets()["Buckets"] == []
+    assert client("glue", exports).get_databases()["DatabaseList"] == []
+
+
 def test_a_restart_finds_objects_and_tables_again(local: Callable[..., Any], tmp_path: Path) -> None:
     process, exports = local()
     client("s3", exports).put_object(Bucket="nyc-taxi-raw", Key="k", Body=b"x")

@@ -1,0 +1,120 @@
+"""`lakehouse mwaa`: build what Amazon MWAA and the Glue jobs run, and upload it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from airflow_lakehouse_provider.cli.local import config_option, load_config
+
+_KINDS = {"new": "+", "changed": "~", "same": " ", "extra": "-"}
+
+
+@click.group("mwaa")
+def command() -> None:
+    """Build and upload what Amazon MWAA and the Glue jobs run."""
+
+
+@command.command("bundle")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to make.")
+@click.option("--airflow", "airflow", default=None, help="MWAA's version of Airflow.")
+@click.option(
+    "--wheel",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="This provider's wheel. Default: built from the checkout.",
+)
+@click.option(
+    "--dbt-wheels",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of dbt's wheels, for workers that cannot reach PyPI.",
+)
+@click.option(
+    "--constraints",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A constraint file to send along. Default: Airflow's own, which MWAA fetches from GitHub.",
+)
+@config_option
+def bundle_command(
+    out: Path,
+    airflow: str | None,
+    wheel: Path | None,
+    dbt_wheels: Path | None,
+    constraints: Path | None,
+    config: Path | None,
+) -> None:
+    """Make a folder of what is uploaded: plugins.zip, requirements.txt, startup.sh, DAGs, dbt project, Glue scripts."""
+    from airflow_lakehouse_provider.mwaa import bundle
+
+    path, lakehouse = load_config(config)
+    try:
+        sources = bundle.Sources.beside(path, lakehouse.dbt.project)
+        names = bundle.build(
+            out,
+            sources,
+            artifacts=lakehouse.zones.artifacts,
+            airflow=airflow or bundle.DEFAULT_AIRFLOW,
+            wheel=wheel,
+            dbt_wheels=dbt_wheels,
+            constraints=constraints,
+        )
+    except (bundle.BundleError, FileNotFoundError) as error:
+        raise click.ClickException(str(error)) from error
+    for name in names:
+        click.echo(name)
+    if lakehouse.dbt.runs_in == "worker" and lakehouse.dbt.executable != bundle.DBT:
+        click.echo(
+            f"On MWAA dbt is at {bundle.DBT}, and lakehouse.yaml's dbt.executable is {lakehouse.dbt.executable!r}: "
+            "change it there",
+            err=True,
+        )
+    click.echo(f"{len(names)} files are in {out}. Next: lakehouse mwaa sync {out} --dry-run")
+
+
+@command.command("sync")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Show the difference, upload nothing.")
+@click.option("--delete", is_flag=True, help="Delete what is there and not in the bundle; its versions stay.")
+@click.option("--part", type=click.Choice(["scripts", "mwaa"]), help="Only the Glue scripts, or only MWAA's files.")
+@click.option(
+    "--tfvars",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the objects' versions here, such as infra/terraform/mwaa.auto.tfvars.json, for Terraform to apply.",
+)
+@config_option
+def sync_command(
+    folder: Path, dry_run: bool, delete: bool, part: str | None, tfvars: Path | None, config: Path | None
+) -> None:
+    """Upload FOLDER, a bundle, to the artifacts zone of lakehouse.yaml: what differs, and nothing else."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from airflow_lakehouse_provider.mwaa.sync import Sync, SyncError, write_tfvars
+
+    _, lakehouse = load_config(config)
+    zone = lakehouse.zones.artifacts
+    try:
+        sync = Sync(boto3.client("s3", region_name=lakehouse.region), folder, zone, part)
+        if part != "scripts":
+            sync.check_bucket()
+        differences = sync.differences()
+        for each in differences:
+            if each.kind != "same":
+                click.echo(f"{_KINDS[each.kind]} {each.name}")
+        versions = {} if dry_run else sync.upload(differences, delete=delete)
+    except SyncError as error:
+        raise click.ClickException(str(error)) from error
+    except (BotoCoreError, ClientError) as error:
+        raise click.ClickException(
+            f"{zone} cannot be synchronised: {error}. Check the bucket, the credentials, and AWS_ENDPOINT_URL if you "
+            "mean a local AWS (`lakehouse local`)."
+        ) from error
+    counts = {kind: sum(each.kind == kind for each in differences) for kind in _KINDS}
+    click.echo(
+        f"{'Would upload' if dry_run else 'Uploaded'} {counts['new']} new and {counts['changed']} changed files to "
+        f"{zone}; {counts['same']} are the same, {counts['extra']} are there and not in the bundle"
+        + (" (--delete removes them)" if counts["extra"] and not delete else "")
+    )
+    if versions and tfvars is not None:
+        write_tfvars(tfvars, versions)
+        click.echo(f"Their versions are in {tfvars}: `terraform apply` gives them to MWAA")

@@ -1,0 +1,122 @@
+# dbt reads the cleaned zone and owns the marts: their tables and the curated zone's objects.
+
+locals {
+  read_metadata = ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable", "glue:GetTables"]
+
+  # Running queries, and reading what they answered, in one work group.
+  queries = {
+    for who, group in { dbt = local.l.work_group.arn, analyst = local.l.analyst_work_group.arn } : who => [
+      {
+        sid = "Queries"
+        actions = [
+          "athena:GetQueryExecution", "athena:GetQueryResults", "athena:GetWorkGroup", "athena:StartQueryExecution",
+          "athena:StopQueryExecution",
+        ]
+        resources = [group]
+      },
+      {
+        sid       = "DataCatalog"
+        actions   = ["athena:GetDataCatalog"]
+        resources = [local.l.data_catalog]
+      },
+    ]
+  }
+
+  # What a run leaves for the next try, and where dbt runs in Glue: project and request there, artifacts back.
+  hand_over = [
+    {
+      sid       = "HandOver"
+      actions   = ["s3:GetObject", "s3:PutObject"]
+      resources = ["${local.artifacts.root_arn}${local.l.folders.dbt}*"]
+    },
+    {
+      sid       = "HandOverList"
+      actions   = ["s3:ListBucket"]
+      resources = [local.artifacts.bucket_arn]
+      when      = { "StringLike s3:prefix" = ["${local.artifacts.prefix}${local.l.folders.dbt}*"] }
+    },
+  ]
+
+  # Stopping what a dbt that was killed has left running.
+  sweep = [
+    {
+      sid       = "Sweep"
+      actions   = ["athena:BatchGetQueryExecution", "athena:ListQueryExecutions", "athena:StopQueryExecution"]
+      resources = [local.l.work_group.arn]
+    },
+  ]
+
+  dbt = concat(
+    local.queries.dbt,
+    local.sweep,
+    local.hand_over,
+    [
+      {
+        # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
+        sid       = "DefaultDatabase"
+        actions   = ["glue:GetDatabase"]
+        resources = ["${local.l.database}/default"]
+      },
+      {
+        sid       = "ReadCleanedTables"
+        actions   = concat(local.read_metadata, ["glue:BatchGetPartition", "glue:GetDatabases", "glue:GetPartition"])
+        resources = [local.l.catalog, "${local.l.database}/${local.l.databases.cleaned}", "${local.l.table}/${local.l.databases.cleaned}/*"]
+      },
+      {
+        sid = "OwnMarts"
+        actions = concat(local.read_metadata, [
+          "glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:BatchGetPartition", "glue:CreateDatabase",
+          "glue:CreatePartition", "glue:CreateTable", "glue:DeleteTable", "glue:DeleteTableVersion",
+          "glue:GetDatabases", "glue:GetPartition", "glue:GetTableVersions", "glue:UpdatePartition", "glue:UpdateTable",
+        ])
+        resources = concat([local.l.catalog], flatten([for database in [local.l.databases.marts, local.l.databases.audit] : [
+          "${local.l.database}/${database}", "${local.l.table}/${database}/*",
+        ]]))
+      },
+      {
+        sid       = "ListCleaned"
+        actions   = ["s3:ListBucket"]
+        resources = [local.cleaned.bucket_arn]
+        when      = local.listing.cleaned
+      },
+      {
+        sid       = "ReadCleaned"
+        actions   = ["s3:GetObject"]
+        resources = [local.cleaned.objects_arn]
+      },
+      {
+        sid       = "ListCurated"
+        actions   = ["s3:ListBucket"]
+        resources = [local.curated.bucket_arn]
+        when      = local.listing.curated
+      },
+      {
+        sid       = "OwnCurated"
+        actions   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+        resources = [local.curated.objects_arn]
+      },
+      {
+        sid       = "ListResults"
+        actions   = ["s3:ListBucket"]
+        resources = [local.results.bucket_arn]
+        when      = { "StringLike s3:prefix" = ["${local.results.prefix}dbt/*"] }
+      },
+      {
+        sid       = "Results"
+        actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+        resources = ["${local.results.root_arn}dbt/*"]
+      },
+      {
+        sid       = "Locations"
+        actions   = ["s3:GetBucketLocation"]
+        resources = distinct([local.cleaned.bucket_arn, local.curated.bucket_arn, local.results.bucket_arn])
+      },
+      {
+        sid       = "Uploads"
+        actions   = ["s3:ListBucketMultipartUploads"]
+        resources = distinct([local.curated.bucket_arn, local.results.bucket_arn])
+      },
+    ],
+    [for grant in local.job_common.dbt : grant if local.l.dbt_job != null],
+  )
+}
