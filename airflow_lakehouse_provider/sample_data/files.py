@@ -57,7 +57,8 @@ def _yellow(month: Month) -> Schema:
 
 def _green(month: Month) -> Schema:
     new = month >= _NARROWED["green"]
-    ids, counts = (_INT32, _INT64) if new else (_INT64, _DOUBLE)
+    # The file of 2025-11 went through pandas, which has whole numbers with gaps as floating ones.
+    ids, counts = (_INT32, _DOUBLE if month == Month(2025, 11) else _INT64) if new else (_INT64, _DOUBLE)
     columns: Schema = [
         ("VendorID", "vendor_id", ids),
         ("lpep_pickup_datetime", "pickup_at", _TIME),
@@ -121,7 +122,16 @@ def _write_csv(trips: Trips, service: str, month: Month, path: Path) -> None:
             table = table.set_column(at, column.name, table.column(at).cast(pa.timestamp("s")))
         elif pa.types.is_null(column.type):
             table = table.set_column(at, column.name, table.column(at).cast(pa.string()))
-    pa_csv.write_csv(table, path, pa_csv.WriteOptions(quoting_style="none"))
+    names = table.column_names
+    if month.year == 2014:
+        names = [names[0], *(f" {name}" for name in names[1:])]
+    if Month(2016, 7) <= month <= Month(2016, 12):
+        # Two fields more than the header has names
+        for surplus in ("a", "b"):
+            table = table.append_column(surplus, pa.nulls(table.num_rows, pa.string()))
+    with path.open("wb") as out:
+        out.write((",".join(names) + "\n").encode())
+        pa_csv.write_csv(table, out, pa_csv.WriteOptions(include_header=False, quoting_style="none"))
 
 
 WRITERS: dict[str, Callable[[Trips, str, Month, Path], None]] = {"parquet": _write_parquet, "csv": _write_csv}

@@ -22,23 +22,14 @@
 {#- A condition on the integer columns year and month of dbt's own tables and views. -#}
 {% macro in_month_in_scope(prefix='') %}
     {%- set scope = month_in_scope() -%}
-    {%- if scope -%}
-        {{ prefix }}year = {{ scope.year }} and {{ prefix }}month = {{ scope.month }}
-    {%- else -%}
-        true
-    {%- endif -%}
+    {{- in_months([scope] if scope else none, prefix) -}}
 {% endmacro %}
 
 
-{#- The same condition on the cleaned zone's partition keys, which are zero-padded text: '2024' = 2024 is an error in
-    Athena, and a cast around the key would keep it from reading only the month's files. -#}
+{#- The same condition on the cleaned zone's partition keys. -#}
 {% macro in_partition_in_scope(prefix='partition_') %}
     {%- set scope = month_in_scope() -%}
-    {%- if scope -%}
-        {{ prefix }}year = '{{ '%04d' | format(scope.year) }}' and {{ prefix }}month = '{{ '%02d' | format(scope.month) }}'
-    {%- else -%}
-        true
-    {%- endif -%}
+    {{- in_partitions([scope] if scope else none, prefix) -}}
 {% endmacro %}
 
 
@@ -51,8 +42,8 @@
         {%- set where = where
             | replace('__month_in_scope__', in_month_in_scope())
             | replace('__partition_in_scope__', in_partition_in_scope()) -%}
-        (select * from {{ relation }} where {{ where }}) as in_scope
-    {%- else -%}
-        {{ relation }}
+        {%- do return('(select * from ' ~ relation ~ ' where ' ~ where ~ ') as in_scope') -%}
     {%- endif -%}
+    {#- As a relation, not as its text: has_types asks for its columns. -#}
+    {%- do return(relation) -%}
 {% endmacro %}

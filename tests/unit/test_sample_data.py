@@ -42,6 +42,7 @@ def schema(path):
         ("green", "2016-06", {"Lpep_dropoff_datetime": TIME}, ["lpep_dropoff_datetime", "DOLocationID"]),
         ("green", "2021-01", {"VendorID": I64, "payment_type": F64, "trip_type": F64, "ehail_fee": "null"}, []),
         ("green", "2023-12", {"VendorID": I32, "payment_type": I64, "trip_type": I64, "ehail_fee": F64}, []),
+        ("green", "2025-11", {"VendorID": I32, "passenger_count": F64, "payment_type": F64}, []),
         ("green", "2025-02", {"cbd_congestion_fee": F64, "store_and_fwd_flag": TEXT}, ["airport_fee", "Airport_fee"]),
     ],
 )
@@ -125,6 +126,16 @@ def test_csv_holds_what_parquet_holds(tmp_path):
     assert csv.num_rows == parquet.num_rows
     assert csv["DOLocationID"].to_pylist() == parquet["DOLocationID"].to_pylist()
     assert paths[1].name == "green_tripdata_2019-06.csv"
+
+
+@pytest.mark.parametrize(("month", "surplus"), [(Month(2014, 5), 0), (Month(2016, 8), 2)])
+def test_csv_has_the_traps_of_its_time(tmp_path, month, surplus):
+    """Names behind blanks in 2014; in the second half of 2016, more fields than names."""
+    header, line, *_ = sample_data.write("yellow", month, 5, tmp_path, file_format="csv").read_text().splitlines()
+    names, fields = header.split(","), line.split(",")
+    assert len(fields) == len(names) + surplus
+    assert all(name.startswith(" ") for name in names[1:]) is (month.year == 2014)
+    assert line.endswith("," * surplus)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 999])

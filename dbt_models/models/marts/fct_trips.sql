@@ -3,9 +3,10 @@
     incremental_strategy='insert_overwrite',
     partitioned_by=['year', 'month'],
     on_schema_change='fail',
-    post_hook="{{ empty_month_in_scope() }}"
+    post_hook="{{ drop_emptied_months() }}"
 ) }}
 {{ refuse_full_refresh_of_a_month() }}
+{%- set months = months_to_build() %}
 
 with trips as (
     select
@@ -13,7 +14,7 @@ with trips as (
         date_diff('second', pickup_at, dropoff_at) as duration_seconds,
         coalesce(cardinality(suspect), 0) > 0 as is_suspect
     from {{ ref('stg_trips') }}
-    where {{ in_partition_in_scope() }}
+    where {{ in_partitions(months) }}
 )
 
 select

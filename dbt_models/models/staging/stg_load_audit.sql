@@ -9,6 +9,14 @@ with loads as (
         rows_read,
         rows_kept,
         rows_quarantined,
+        {%- for count in audited_counts() %}
+        {{ count }},
+        {%- endfor %}
+        bytes,
+        seconds,
+        etag,
+        unknown_columns,
+        thresholds,
         started_at,
         committed_at
     from {{ source('cleaned', 'load_audit') }}
@@ -29,6 +37,14 @@ select
     rows_read,
     rows_kept,
     rows_quarantined,
+    {%- for count in audited_counts() %}
+    {{ count }},
+    {%- endfor %}
+    bytes,
+    seconds,
+    etag,
+    unknown_columns,
+    thresholds,
     started_at,
     committed_at
 from loads

@@ -20,6 +20,9 @@ pytestmark = pytest.mark.spark
         ("yellow", "2026-11", "parquet"),
         ("yellow", "2011-03", "parquet"),
         ("green", "2019-06", "csv"),
+        ("yellow", "2014-05", "csv"),
+        ("yellow", "2016-08", "csv"),
+        ("green", "2025-11", "parquet"),
     ],
 )
 def test_a_generated_month_comes_out_as_its_truth_says(lake, service, month, file_format):

@@ -1,0 +1,87 @@
+{#- Dropping every month to rebuild one is never meant. -#}
+{% macro refuse_full_refresh_of_a_month() %}
+    {%- if flags.FULL_REFRESH and month_in_scope() -%}
+        {%- do exceptions.raise_compiler_error(
+            '--full-refresh would drop every month of ' ~ this ~ ' and build only the one that vars name: '
+            ~ 'leave out --full-refresh to replace that month, or the vars to build all of them'
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- The months that this model is to read and write: the one that vars name; without vars those whose current loads are
+    not the ones that the model was built from; none, meaning every month, when it is built for the first time.
+    Asked for here and written into the model as literals: Athena prunes partitions by literals, not by a subquery. -#}
+{% macro months_to_build() %}
+    {#- Outside the condition: dbt must see it when it parses. -#}
+    {%- set audit = ref('stg_load_audit') -%}
+    {%- set scope = month_in_scope() -%}
+    {%- if scope -%}
+        {{ return([scope]) }}
+    {%- endif -%}
+    {%- if not execute or not is_incremental() -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set changed = run_query(
+        'select distinct coalesce(loads.year, built.year) as year, coalesce(loads.month, built.month) as month'
+        ~ ' from (select service, year, month, run_id, sum(rows_kept) as rows_kept from ' ~ audit
+        ~ ' where is_current group by service, year, month, run_id) as loads'
+        ~ ' full outer join (select distinct service, year, month, run_id from ' ~ this ~ ') as built'
+        ~ ' on loads.service = built.service and loads.year = built.year and loads.month = built.month'
+        ~ ' and loads.run_id = built.run_id'
+        ~ ' where loads.run_id is null or (built.run_id is null and loads.rows_kept > 0)'
+    ) -%}
+    {%- set months = [] -%}
+    {%- for row in changed.rows -%}
+        {%- do months.append({'year': row[0] | int, 'month': row[1] | int}) -%}
+    {%- endfor -%}
+    {{ return(months) }}
+{% endmacro %}
+
+
+{#- A condition on the integer columns year and month: one of these months; every one when there is no list. -#}
+{% macro in_months(months, prefix='') %}
+    {%- if months is none -%}
+        true
+    {%- elif not months -%}
+        false
+    {%- else -%}
+        ({% for each in months | sort(attribute='month') | sort(attribute='year') -%}
+        {{ 'or ' if not loop.first }}({{ prefix }}year = {{ each.year }} and {{ prefix }}month = {{ each.month }})
+        {%- endfor -%})
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- The same condition on the cleaned zone's partition keys, which are zero-padded text: '2024' = 2024 is an error in
+    Athena, and a cast around the key would keep it from reading only the months' files. -#}
+{% macro in_partitions(months, prefix='partition_') %}
+    {%- if months is none -%}
+        true
+    {%- elif not months -%}
+        false
+    {%- else -%}
+        ({% for each in months | sort(attribute='month') | sort(attribute='year') -%}
+        {{ 'or ' if not loop.first }}({{ prefix }}year = '{{ '%04d' | format(each.year) }}' and {{ prefix }}month = '
+        {{- '%02d' | format(each.month) }}')
+        {%- endfor -%})
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- insert_overwrite replaces the partitions that it has rows for, so a month that became empty would keep its old rows.
+    A hook: partitions of months of which the audit says that nothing was kept go. -#}
+{% macro drop_emptied_months() %}
+    {%- set audit = ref('stg_load_audit') -%}
+    {%- if execute -%}
+        {%- set emptied = run_query(
+            'select built.year, built.month from (select distinct year, month from ' ~ this ~ ') as built'
+            ~ ' inner join (select year, month from ' ~ audit
+            ~ ' where is_current group by year, month having sum(rows_kept) = 0) as loads'
+            ~ ' on built.year = loads.year and built.month = loads.month where ' ~ in_month_in_scope('built.')
+        ) -%}
+        {%- for row in emptied.rows -%}
+            {%- do adapter.clean_up_partitions(this, 'year = ' ~ row[0] | int ~ ' and month = ' ~ row[1] | int) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{% endmacro %}

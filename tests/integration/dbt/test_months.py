@@ -1,0 +1,192 @@
+"""The dbt project, built by the real dbt through the operator on the local AWS, over a small cleaned zone.
+
+The tests of this module follow one another, as months do: each begins with what the one before built.
+"""
+
+from __future__ import annotations
+
+import datetime
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+
+from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException
+
+pytestmark = pytest.mark.xdist_group("dbt-months")
+
+NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
+JANUARY = {"year": 2024, "month": 1}
+FEBRUARY = {"year": "2024", "month": "02"}
+
+
+def test_a_month_is_built_and_passes_its_tests(warehouse):
+    cleaned = warehouse.cleaned
+    cleaned.load(2024, 1, [{}] * 9, at=1)  # superseded by the next
+    back = {"total_amount": Decimal("-13.50"), "is_reversal": True}
+    cash = {"payment_type_id": 2, "tip_amount": None}
+    strange = {"vendor_id": 99, "pickup_location_id": None, "passenger_count": None, "trip_type_id": None}
+    meter_left_on = {"dropoff_at": datetime.datetime(2024, 1, 3, 23, 30), "suspect": ["duration_long"]}
+    ended_before = {"dropoff_at": datetime.datetime(2024, 1, 3, 9, 50), "suspect": ["clock_change"]}
+    cleaned.load(2024, 1, [{}, back, cash, strange, meter_left_on, ended_before], rejected=2, at=2)
+    cleaned.load(2024, 1, [{}] * 7, at=3, status="refused")
+    cleaned.load(2024, 1, [{}] * 5, at=4, status="never committed")  # a run that was killed
+    cleaned.load(2024, 2, [{"trip_distance": 3.5}] * 4, at=5)
+
+    result = warehouse.dbt("build", vars=JANUARY, flags=NO_UNIT_TESTS)
+
+    assert result["success"]
+    # A vendor that no list has, and a later try that was refused
+    assert result["counts"].get("warn", 0) == 2, [node for node in result["nodes"] if node["status"] == "warn"]
+    (fact,) = [node for node in result["nodes"] if node["unique_id"] == "model.nyc_taxi.fct_trips"]
+    assert fact["query_id"]
+    assert warehouse.partitions("fct_trips") == [("2024", "1")]
+    assert warehouse.ask(
+        "select pickup_location_id, vendor_id, payment_type_id, is_reversal, is_suspect, is_airport_trip,"
+        " duration_minutes, average_mph, tip_share, pickup_date, total_amount"
+        " from fct_trips order by duration_minutes, vendor_id, payment_type_id, total_amount"
+    ) == [
+        ("132", "2", "1", "false", "true", "true", "-10.0", "-15.0", "0.2", "2024-01-03", "13.50"),
+        ("-1", "-1", "1", "false", "false", "false", "12.0", "12.5", "0.2", "2024-01-03", "13.50"),
+        ("132", "2", "1", "true", "false", "true", "12.0", "12.5", "0.2", "2024-01-03", "-13.50"),
+        ("132", "2", "1", "false", "false", "true", "12.0", "12.5", "0.2", "2024-01-03", "13.50"),
+        ("132", "2", "2", "false", "false", "true", "12.0", "12.5", None, "2024-01-03", "13.50"),
+        ("132", "2", "1", "false", "true", "true", "810.0", "0.18518518518518517", "0.2", "2024-01-03", "13.50"),
+    ]
+    assert warehouse.ask(
+        "select service, pickup_borough, payment_type, trips, reversals, fare_amount, tip_amount, tolls_amount,"
+        " total_amount, average_distance, average_minutes, year, month"
+        " from mart_monthly_revenue order by pickup_borough, payment_type"
+    ) == [
+        ("yellow", "Not recorded", "Credit card", "1", "0", "10.00", "2.00", None, "13.50", "2.5", "12.0", "2024", "1"),
+        ("yellow", "Queens", "Cash", "1", "0", "10.00", None, None, "13.50", "2.5", "12.0", "2024", "1"),
+        ("yellow", "Queens", "Credit card", "3", "1", "40.00", "8.00", None, "27.00", "2.5", "12.0", "2024", "1"),
+    ]
+
+
+def test_the_dimensions(warehouse):
+    assert warehouse.ask("select count(*), count(distinct location_id), min(location_id) from dim_zone") == [
+        ("266", "266", "-1")
+    ]
+    assert warehouse.ask("select borough, zone from dim_zone where location_id in (264, 265) order by location_id") == [
+        ("Unknown", "N/A"),
+        ("N/A", "Outside of NYC"),
+    ]
+    assert warehouse.ask(
+        "select date_day, day_name, federal_holiday from dim_date"
+        " where year = 2024 and federal_holiday is not null order by date_day"
+    ) == [
+        ("2024-01-01", "Monday", "New Year's Day"),
+        ("2024-01-15", "Monday", "Martin Luther King Jr. Day"),
+        ("2024-02-19", "Monday", "Washington's Birthday"),
+        ("2024-05-27", "Monday", "Memorial Day"),
+        ("2024-06-19", "Wednesday", "Juneteenth"),
+        ("2024-07-04", "Thursday", "Independence Day"),
+        ("2024-09-02", "Monday", "Labor Day"),
+        ("2024-10-14", "Monday", "Columbus Day"),
+        ("2024-11-11", "Monday", "Veterans Day"),
+        ("2024-11-28", "Thursday", "Thanksgiving Day"),
+        ("2024-12-25", "Wednesday", "Christmas Day"),
+    ]
+    # Every day once, without a gap, leap days included.
+    assert warehouse.ask(
+        "select min(date_day), day(max(date_day)), count(*) - date_diff('day', min(date_day), max(date_day))"
+        " from dim_date"
+    ) == [("2009-01-01", "31", "1")]
+
+
+def test_a_second_month_is_built_while_the_first_is_tested_and_leaves_it_alone(warehouse):
+    before = {table: warehouse.objects(table, "month=1/") for table in ("fct_trips", "mart_monthly_revenue")}
+    assert all(before.values())
+
+    # As in the example DAG: seeds and models of one month, the gate of another.
+    with ThreadPoolExecutor(2) as pool:
+        without_tests = ["--exclude-resource-type", "test", *NO_UNIT_TESTS]
+        built = pool.submit(warehouse.dbt, "build", vars=FEBRUARY, flags=without_tests)
+        tested = pool.submit(warehouse.dbt, "test", vars=JANUARY, flags=NO_UNIT_TESTS)
+        assert set(built.result()["counts"]) == {"success", "no-op"}  # an exposure has nothing to do
+        assert tested.result()["success"]
+
+    assert {table: warehouse.objects(table, "month=1/") for table in before} == before
+    assert warehouse.partitions("fct_trips") == [("2024", "1"), ("2024", "2")]
+    assert warehouse.ask("select year, month, count(*) from fct_trips group by 1, 2 order by 2") == [
+        ("2024", "1", "6"),
+        ("2024", "2", "4"),
+    ]
+
+
+def test_a_rerun_of_one_month_replaces_that_month_and_nothing_else(warehouse):
+    january, february = (warehouse.objects("fct_trips", f"month={month}/") for month in (1, 2))
+    warehouse.cleaned.load(2024, 1, [{"trip_distance": 7.0}] * 3, rejected=1, at=10)
+
+    result = warehouse.dbt("run", vars=JANUARY, select="fct_trips+")
+
+    assert result["counts"] == {"success": 4}
+    assert warehouse.objects("fct_trips", "month=2/") == february
+    assert not warehouse.objects("fct_trips", "month=1/").keys() & january.keys()
+    assert warehouse.ask("select month, count(*), max(trip_distance) from fct_trips group by month order by month") == [
+        ("1", "3", "7.0"),
+        ("2", "4", "3.5"),
+    ]
+    # Nothing temporary stays behind.
+    assert not [name for name in warehouse.ask("show tables") if "tmp" in name[0]]
+
+
+def test_the_gate_of_all_months(warehouse):
+    result = warehouse.dbt("test", flags=NO_UNIT_TESTS)
+    assert set(result["counts"]) == {"pass"}
+
+
+def test_a_gate_that_fails_names_its_tests_and_is_not_tried_again(warehouse):
+    says = {"rows_kept": 5, "rows_read": 9}
+    run = warehouse.cleaned.load(2024, 2, [{}, {"trip_id": "twice"}, {"trip_id": "twice"}], at=20, says=says)
+    warehouse.dbt("run", vars=FEBRUARY, select="fct_trips")
+    with pytest.raises(AirflowFailException) as raised:
+        warehouse.dbt("test", vars={**FEBRUARY, "minimum_rows": 10_000}, select="fct_trips", flags=NO_UNIT_TESTS)
+    first = str(raised.value).splitlines()[0]
+    assert " tests failed: " in first
+    assert first.startswith("6 of ")
+    for failed in (
+        "assert_month_has_at_least_rows (1 row)",
+        "unique_fct_trips_trip_id (1 row)",
+        "rows_reconcile_fct_trips_",
+        "adds_up_mart_monthly_revenue_",
+    ):
+        assert failed in first
+    warehouse.cleaned.forget(run)
+
+
+def test_a_month_that_became_empty_becomes_empty_here_too(warehouse):
+    january = warehouse.objects("fct_trips", "month=1/")
+    warehouse.cleaned.load(2024, 2, [], rejected=3, at=30)
+    warehouse.dbt("build", vars={**FEBRUARY, "minimum_rows": 0}, select="fct_trips+", flags=NO_UNIT_TESTS)
+    assert warehouse.partitions("fct_trips") == warehouse.partitions("mart_monthly_revenue") == [("2024", "1")]
+    assert not warehouse.objects("fct_trips", "month=2/")
+    assert warehouse.objects("fct_trips", "month=1/") == january
+
+
+def test_a_query_that_fails_is_named_with_athenas_error(warehouse, boto):
+    boto("glue").delete_table(DatabaseName=warehouse.cleaned.database, Name="quarantine_trips")
+    with pytest.raises(AirflowException, match=r"^1 of 1 model failed: stg_quarantine: .*TABLE_NOT_FOUND") as raised:
+        warehouse.dbt("run", select="stg_quarantine")
+    assert "(Athena query " in str(raised.value)
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"vars": JANUARY, "full_refresh": True, "select": "fct_trips"}, "--full-refresh would drop every month"),
+        (
+            {"vars": {"year": 2024, "month": 13}},
+            "must be a year from 2000 to 2099 and a month from 1 to 12, not 2024-13",
+        ),
+        ({"vars": {"year": 2024}}, "vars year and month go together: year is 2024, month is None"),
+    ],
+)
+def test_what_is_refused(warehouse, arguments, message):
+    before = warehouse.objects("fct_trips")
+    with pytest.raises(AirflowFailException) as raised:
+        warehouse.dbt("run", **arguments)
+    assert message in str(raised.value)
+    assert warehouse.objects("fct_trips") == before
