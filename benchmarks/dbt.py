@@ -104,11 +104,6 @@ CONTENDERS: dict[str, tuple[str, list[str] | None]] = {
     ),
 }
 TITLES = {"bare": "bare dbt", "ours": "DbtAthenaOperator", "cosmos": "cosmos 1.15.1, LOCAL"}
-# Why a peer may fail at the shipped project, beside what it says itself
-KNOWN = {
-    "airflow-dbt-python": "3.6.2 does not hand the project's behaviour flags on to dbt, so that tests with "
-    "`arguments:` do not compile"
-}
 WATCHER = (
     "cosmos's watcher mode is left out: its producer hands each node on through XComs of a running Airflow, which no "
     "process by itself has."
@@ -306,7 +301,7 @@ def _table(rows: dict[str, list[dict[str, float]]], skipped: dict[str, str]) -> 
         cells = [TITLES.get(name, name), f"{row['wall']:.1f}", ratio[0], f"{row['cpu']:.1f}", ratio[1]]
         print(f"| {' | '.join([*cells, *(f'{row[key]:.0f}' for key in names[2:])])} |")
     for name, why in skipped.items():
-        print(f"\n{name} is left out: {KNOWN.get(name, why)}")
+        print(f"\n{name} is left out: {why}")
     print(f"\n{WATCHER}\nLoad of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
 
 
