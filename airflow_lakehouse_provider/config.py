@@ -69,6 +69,7 @@ class Dbt:
     """dbt's project and where it runs. A relative ``project`` in the file is made absolute from the file's folder.
 
     :ivar glue_job: the Glue job of run_dbt.py; None where there is none
+    :ivar connection: the Airflow connection of dbt on a worker, whose role may use Athena
     """
 
     project: str
@@ -77,6 +78,12 @@ class Dbt:
     executable: str
     threads: int
     glue_job: str | None = None
+    connection: str = "aws_default"
+
+    @property
+    def aws_conn_id(self) -> str:
+        """The connection of the tasks: in Glue dbt has the job's role, and the task only starts the job."""
+        return self.connection if self.runs_in == "worker" else "aws_default"
 
     @property
     def glue_job_name(self) -> str | None:
@@ -158,6 +165,7 @@ class Lakehouse:
                 executable=dbt.take("executable", _text, "dbt"),
                 threads=dbt.take("threads", _whole(1, 64), 4),
                 glue_job=dbt.take("glue_job", _or_none(_NAME), None),
+                connection=dbt.take("connection", _NAME, "aws_default"),
             ),
             schedule=Schedule(
                 cron=schedule.take("cron", _matching(r"\S+( +\S+){4}", "five cron fields such as 0 6 5 * *")),

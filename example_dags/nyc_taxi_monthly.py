@@ -48,6 +48,7 @@ dbt = {
     "s3_data_dir": f"{lakehouse.zones.curated}/",
     "artifacts_uri": f"{lakehouse.zones.artifacts}/dbt",  # what runs leave for the next try; results expire
     "work_group": lakehouse.athena.work_group,
+    "aws_conn_id": lakehouse.dbt.aws_conn_id,
     "region_name": lakehouse.region,
     "glue_job_name": lakehouse.dbt.glue_job_name,
     "job_poll_interval": lakehouse.poll_seconds,

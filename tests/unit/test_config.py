@@ -7,7 +7,7 @@ import copy
 import pytest
 import yaml
 
-from airflow_lakehouse_provider.config import Lakehouse, LakehouseConfigError
+from airflow_lakehouse_provider.config import Dbt, Lakehouse, LakehouseConfigError
 from airflow_lakehouse_provider.month import Month
 
 
@@ -64,6 +64,7 @@ def test_zones_may_share_a_bucket_under_prefixes(content):
         ("glue.workers", True, "glue.workers is True; it must be a whole number from 2 to 299"),
         ("glue.version", "2.0", "glue.version is '2.0'; it must be one of 5.0, 5.1"),
         ("glue.jobb", "x", "unknown key glue.jobb; allowed here: job, crawler"),
+        ("dbt.connection", "!", "dbt.connection is '!'"),
         ("dbt.runs_in", "moon", "dbt.runs_in is 'moon'; it must be one of worker, glue"),
         ("schedule.cron", "@monthly", "schedule.cron is '@monthly'; it must be five cron fields"),
         ("schedule.timezone", "Mars/Base", "schedule.timezone is 'Mars/Base'; it must be a time zone such as UTC"),
@@ -95,3 +96,9 @@ def test_a_file_that_cannot_be_read_or_parsed_is_named(tmp_path):
     (tmp_path / "empty.yaml").write_text("")
     with pytest.raises(LakehouseConfigError, match="the file must hold keys and values, not None"):
         Lakehouse.load(tmp_path / "empty.yaml")
+
+
+@pytest.mark.parametrize(("place", "connection"), [("worker", "aws_dbt"), ("glue", "aws_default")])
+def test_in_glue_dbt_has_the_jobs_role_and_no_connection(place, connection):
+    dbt = Dbt("/p", "prod", place, "dbt", 4, glue_job="run-dbt", connection="aws_dbt")
+    assert dbt.aws_conn_id == connection
