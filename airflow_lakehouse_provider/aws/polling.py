@@ -145,13 +145,19 @@ class Source(Protocol[Q, A]):
 class _Waiter(Generic[Q, A]):
     """One who waits: the last answer it was told, and the next."""
 
-    def __init__(self, question: Q, interval: float, not_before: float) -> None:
+    def __init__(self, question: Q, interval: float, not_before: float, longest: float | None) -> None:
         self.question = question
         self.interval = interval
         self.not_before = not_before
+        self._longest = longest
         self._told = ""
         self._news: asyncio.Future[None] | None = None
         self._pending: A | Trouble | Exception | None = None
+
+    def looked(self) -> None:
+        """A round has looked for it: where it backs off, it wants the next one after twice the time."""
+        if self._longest is not None:
+            self.interval = min(max(self._longest, self.interval), self.interval * 2)
 
     def tell(self, mark: str, news: A | Trouble | Exception) -> None:
         """To be given at the next ``news``; what has the mark of the last is not."""
@@ -219,14 +225,17 @@ class SharedPoller(Generic[Q, A]):
         return poller
 
     @asynccontextmanager
-    async def waiting(self, question: Q, interval: float, hold: float = 0.0) -> AsyncIterator[_Waiter[Q, A]]:
+    async def waiting(
+        self, question: Q, interval: float, hold: float = 0.0, longest: float | None = None
+    ) -> AsyncIterator[_Waiter[Q, A]]:
         """Wait along with everybody else here.
 
         :param interval: seconds between looks; the shortest of all who wait counts
         :param hold: seconds in which nothing is told
+        :param longest: up to so many seconds the interval doubles with every look; None keeps it as it is
         """
         loop = asyncio.get_running_loop()
-        waiter: _Waiter[Q, A] = _Waiter(question, interval, loop.time() + hold)
+        waiter: _Waiter[Q, A] = _Waiter(question, interval, loop.time() + hold, longest)
         self._waiters.add(waiter)
         self._more.set()
         if self._task is None or self._task.done():
@@ -293,6 +302,7 @@ class SharedPoller(Generic[Q, A]):
 
     def _tell(self, answers: Answers[Q, A], now: float) -> None:
         for waiter in self._waiters:
+            waiter.looked()
             if now < waiter.not_before:
                 continue
             if waiter.question in answers.failed:

@@ -114,6 +114,7 @@ class CrawlerCompletionSensor(BaseSensorOperator):
                 search=self._search.as_dict(),
                 poll_interval=max(self.poke_interval, 0.01),
                 deadline=deadline,
+                longest=self._longest_pause(),
                 **self._connection.as_dict(),
             ),
             method_name="execute_complete",
@@ -135,6 +136,14 @@ class CrawlerCompletionSensor(BaseSensorOperator):
             self._fail(AirflowException(f"The wait for a crawl of {search.crawler_name} ended: {event.get('message')}"))
         self._connect(context, search.crawler_name)
         return self._outcome(crawls.Crawl(**event["crawl"]))
+
+    def _longest_pause(self) -> float | None:
+        """With `exponential_backoff`, as the sensor's own loop has it: up to `max_wait`, or the timeout."""
+        if not self.exponential_backoff:
+            return None
+        most = getattr(self, "max_wait", None)
+        seconds = most.total_seconds() if isinstance(most, timedelta) else most
+        return float(seconds) if seconds else float(self.timeout)
 
     def poke(self, context: Context) -> PokeReturnValue:
         if self._look is None:

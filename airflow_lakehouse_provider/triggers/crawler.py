@@ -19,6 +19,7 @@ class CrawlTrigger(BaseTrigger):
     :param search: a crawls.Search as a dictionary
     :param poll_interval: seconds between looks
     :param deadline: epoch seconds; None for no deadline
+    :param longest: up to so many seconds the interval doubles with every look; None keeps it as it is
     :param aws_conn_id: and the rest: see AwsConnection
     :param retired: arguments of earlier versions, with which tasks may still be deferred
     """
@@ -29,6 +30,7 @@ class CrawlTrigger(BaseTrigger):
         search: dict[str, Any],
         poll_interval: float = 60,
         deadline: float | None = None,
+        longest: float | None = None,
         aws_conn_id: str | None = None,
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -39,6 +41,7 @@ class CrawlTrigger(BaseTrigger):
         self.search = crawls.Search(**search)
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.longest = longest
         self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -48,6 +51,7 @@ class CrawlTrigger(BaseTrigger):
                 "search": self.search.as_dict(),
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "longest": self.longest,
                 **self.connection.as_dict(),
             },
         )
@@ -60,7 +64,7 @@ class CrawlTrigger(BaseTrigger):
     async def _wait(self) -> dict[str, Any]:
         name, question = self.search.crawler_name, self.search
         shared = poller(self.connection, ("crawler", name), lambda: Crawls(name))
-        answers = news(shared, lambda _: question, self.poll_interval, self.deadline, self.log)
+        answers = news(shared, lambda _: question, self.poll_interval, self.deadline, self.log, self.longest)
         async with aclosing(answers):
             async for step in answers:
                 self.log.info("%s", step.doing)

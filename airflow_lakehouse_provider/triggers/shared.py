@@ -28,14 +28,20 @@ def poller(
 
 
 async def news(
-    poller: SharedPoller[Any, Any], ask: Callable[[Any], Hashable], interval: float, deadline: float | None, log: Any
+    poller: SharedPoller[Any, Any],
+    ask: Callable[[Any], Hashable],
+    interval: float,
+    deadline: float | None,
+    log: Any,
+    longest: float | None = None,
 ) -> AsyncGenerator[Any, None]:
     """Each new answer to a question; ends at the deadline. Troubles are logged, once each.
 
     :param ask: the question, of the poller's source
+    :param longest: see SharedPoller.waiting
     """
     troubled = False
-    async with poller.waiting(ask(poller.source), interval, hold=HOLD) as waiter:
+    async with poller.waiting(ask(poller.source), interval, HOLD, longest) as waiter:
         while (answer := await waiter.news(deadline)) is not None:
             if isinstance(answer, Trouble):
                 troubled = True

@@ -177,6 +177,22 @@ def test_a_shorter_interval_moves_the_next_round():
     assert asyncio.run(wait())[0][-1] == 3
 
 
+def test_a_wait_may_back_off():
+    source = Numbers()
+
+    async def wait():
+        loop = asyncio.get_running_loop()
+        async with poller(source).waiting("q", 0.01, longest=0.08) as waiter:
+            began = loop.time()
+            while len(source.rounds) < 5:
+                await asyncio.sleep(0.005)
+            return loop.time() - began, waiter.interval
+
+    lasted, interval = asyncio.run(wait())
+    assert lasted >= 0.9 * (0.01 + 0.02 + 0.04 + 0.08 + 0.08)
+    assert interval == 0.08
+
+
 def test_the_rounds_carry_nobodys_context():
     whose = contextvars.ContextVar("whose", default="nobody")
     seen = []

@@ -295,3 +295,17 @@ def _reversed(real, glue, request):
 def test_all_but_flags_and_times_is_templated():
     named = set(inspect.signature(CrawlerCompletionSensor.__init__).parameters) - {"self", "kwargs"}
     assert named - set(CrawlerCompletionSensor.template_fields) == {"deferrable", "poke_interval"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "longest"),
+    [
+        ({}, None),
+        ({"exponential_backoff": True}, 30.0),
+        ({"exponential_backoff": True, "max_wait": timedelta(seconds=7)}, 7.0),
+    ],
+)
+def test_a_deferred_wait_backs_off_as_the_sensor_does(aws, task, arguments, longest):
+    tried = task(lambda: sensor(deferrable=True, **arguments))
+    tried.run()
+    assert tried.trigger[1]["longest"] == longest

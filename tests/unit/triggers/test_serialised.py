@@ -56,6 +56,7 @@ CRAWL = (
         },
         "poll_interval": 60,
         "deadline": 1706756400.5,
+        "longest": None,
         **CONNECTION,
     },
 )
