@@ -36,10 +36,15 @@ except ImportError:
     from airflow import DAG
 from airflow_lakehouse_provider import GlueMonthlyJobOperator
 
+class Clean(GlueMonthlyJobOperator):
+    def execute(self, context):
+        self.deferrable = context["dag_run"].conf.get("deferrable", True)
+        return super().execute(context)
+
 with DAG("months", schedule=None, start_date=datetime(2024, 1, 1), max_active_runs=8) as dag:
-    GlueMonthlyJobOperator(
+    Clean(
         task_id="clean", job_name="months", script_args={"--seconds": "{{ dag_run.conf['seconds'] }}"},
-        job_poll_interval=1, deferrable=True,
+        job_poll_interval=1,
     )
 """
 # What the REST API of Airflow 3 does, for Airflow 2: by its own functions, in its own Python.
@@ -235,9 +240,9 @@ def airflow(aws, glue, tmp_path_factory):
 class Month:
     """A DAG run for one month, and the Glue runs of that month."""
 
-    def __init__(self, airflow, glue, number, seconds):
+    def __init__(self, airflow, glue, number, seconds, **conf):
         self.run_id, self._airflow, self._glue, self._number = f"month-{number}", airflow, glue, number
-        airflow.trigger(self.run_id, {"year": 2024, "month": number, "seconds": str(seconds)})
+        airflow.trigger(self.run_id, {"year": 2024, "month": number, "seconds": str(seconds), **conf})
 
     def is_in(self, state, seconds=120):
         """The task's state; of an ended one the DAG run's too: a clear before that is Airflow's own race."""
@@ -280,6 +285,14 @@ def test_mark_failed_while_deferred_stops_the_run(airflow, glue):
     airflow.fail(month.run_id)
     until(lambda: month.states() in (["STOPPING"], ["STOPPED"]), 30, "the run is stopped")
     until(lambda: month.states() == ["STOPPED"], 30, "the run has ended")
+    month.is_in("failed")
+
+
+def test_mark_failed_while_a_worker_waits_stops_the_run(airflow, glue):
+    month = Month(airflow, glue, 5, 120, deferrable=False)
+    until(lambda: month.states() == ["RUNNING"], 120, "the run runs")
+    airflow.fail(month.run_id)
+    until(lambda: month.states() == ["STOPPED"], 60, "the run has ended")
     month.is_in("failed")
 
 
