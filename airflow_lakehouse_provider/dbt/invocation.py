@@ -81,7 +81,7 @@ class Invocation:
     def __enter__(self) -> Invocation:
         # -I -S: neither the worker's environment nor its site-packages reach the supervisor, which starts in 15 ms.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", *_supervisor(), *self._command],
+            [sys.executable, "-I", "-S", *_supervisor(), supervise.TELL_PID, *self._command],
             pass_fds=self._inherited,
             cwd=self._directory,
             env=self._environment,

@@ -1,9 +1,9 @@
 """Runs one command in a process group of its own and ends it when whoever started this program is gone.
 
-Started as a script, on the standard library alone: ``python supervise.py COMMAND ARGUMENT...``. Standard input is the
-lifeline: it ends when the starter closes it or dies, kill -9 included. Then, and on SIGTERM or SIGINT, the command's
-group gets SIGINT - on which dbt stops its Athena queries, which on SIGTERM it does not - and SIGKILL when it has not
-ended ``GRACE_SECONDS`` later.
+Started as a script, on the standard library alone: ``python supervise.py [--tell-pid] COMMAND ARGUMENT...``. Standard
+input is the lifeline: it ends when the starter closes it or dies, kill -9 included. Then, and on SIGTERM or SIGINT, the
+command's group gets SIGINT - on which dbt stops its Athena queries, which on SIGTERM it does not - and SIGKILL when it
+has not ended ``GRACE_SECONDS`` later.
 
 What the starter writes into the lifeline are its last orders, a JSON object a line, the newer members in place of the
 older: ``{"command": [...], "environment": {...}, "input": {...}}``. They are kept in memory alone and carried out, with
@@ -26,6 +26,7 @@ from typing import Any
 # Airflow 3 sends SIGKILL five seconds after it asked a task to end; dbt needs half a second to stop its queries, and
 # what is left of them is stopped after it.
 GRACE_SECONDS = 1.5
+TELL_PID = "--tell-pid"
 # For the last orders.
 ORDERS_SECONDS = 30.0
 # What the shell says of a command that it cannot execute.
@@ -34,6 +35,8 @@ CANNOT_EXECUTE = 126
 
 def main(command: Sequence[str]) -> int:
     """Run the command; its exit code, or 128 and the signal's number."""
+    tells = command[0] == TELL_PID
+    command = command[1:] if tells else command
     # Woken by signals through a pipe, so that one arriving just before select() is not lost.
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -49,8 +52,8 @@ def main(command: Sequence[str]) -> int:
     except OSError as error:
         print(f"{command[0]} cannot be executed: {error.strerror}", flush=True)
         return CANNOT_EXECUTE
-    # For a starter that outlives this program: whose group is to be killed then.
-    print(json.dumps({"lakehouse_pid": child.pid}), flush=True)
+    if tells:  # for a starter that outlives this program: whose group is to be killed then
+        print(json.dumps({"lakehouse_pid": child.pid}), flush=True)
 
     lifeline: int | None = sys.stdin.fileno()
     orders = Orders()

@@ -21,11 +21,14 @@ from airflow_lakehouse_provider.month import Month
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
 ROWS = 3_000
+CHECKOUT = Path(__file__).parents[2]
 JANUARY = Month(2024, 1)
 
 
 def demo(root, *options, **popen):
     command = [sys.executable, "-m", "airflow_lakehouse_provider.cli", "demo", "--root", str(root), "--rows", str(ROWS)]
+    # From the checkout, wherever another test left this process: there lies .venv-dbt.
+    popen = {"cwd": CHECKOUT, **popen}
     return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
 
 
@@ -56,7 +59,7 @@ def processes_of(root):
 @pytest.fixture
 def root(tmp_path):
     """The demo's root; whatever still belongs to it afterwards is a failure."""
-    if not (Path(".venv-dbt/bin/dbt").is_file() or os.environ.get("LAKEHOUSE_DBT_EXECUTABLE")):
+    if not ((CHECKOUT / ".venv-dbt/bin/dbt").is_file() or os.environ.get("LAKEHOUSE_DBT_EXECUTABLE")):
         pytest.skip("needs dbt: .venv-dbt, or LAKEHOUSE_DBT_EXECUTABLE")
     root = tmp_path / "demo"
     yield root

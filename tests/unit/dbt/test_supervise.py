@@ -50,7 +50,7 @@ def start():
 
     def start(*command, **options):
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", supervise.__file__, *command],
+            [sys.executable, "-I", "-S", supervise.__file__, supervise.TELL_PID, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -148,7 +148,8 @@ def test_a_killed_starter_leaves_nothing_but_its_last_orders(tmp_path, peaceful)
     orders += [{"command": None}] if peaceful else []
     script = f"""
 import subprocess, sys
-process = subprocess.Popen([sys.executable, "-I", "-S", {supervise.__file__!r}, sys.executable, "-c", {CHILD!r}],
+command = [{supervise.__file__!r}, {supervise.TELL_PID!r}, sys.executable, "-c", {CHILD!r}]
+process = subprocess.Popen([sys.executable, "-I", "-S", *command],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 process.stdout.readline()
 process.stdin.write({"".join(json.dumps(order) + chr(10) for order in orders)!r})
