@@ -238,9 +238,7 @@ def test_a_slot_that_others_hold_is_waited_for(aws, job, deferrable):
 @pytest.mark.parametrize(("on_active_run", "started"), [("wait", 2), ("attach", 1), ("fail", 1)])
 def test_somebody_elses_run_of_the_month(aws, job, deferrable, on_active_run, started):
     glue = aws.client("glue")
-    theirs = glue.start_job_run(JobName=job, Arguments={"--seconds": "6", "--YEAR": "2024", "--MONTH": "1"})[
-        "JobRunId"
-    ]
+    theirs = glue.start_job_run(JobName=job, Arguments={"--seconds": "6", "--YEAR": "2024", "--MONTH": "1"})["JobRunId"]
     make = lambda: operator(job, deferrable=deferrable, on_active_run=on_active_run)  # noqa: E731
     if on_active_run == "fail":
         with pytest.raises(AirflowException, match="Nothing was started"):
