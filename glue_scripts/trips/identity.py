@@ -68,4 +68,4 @@ def trip_id(halves: tuple[Column, Column], occurrence: Column | None = None) -> 
             F.when(occurrence > 1, F.xxhash64(half, occurrence.cast("bigint"))).otherwise(half) for half in halves
         )
         halves = first, second
-    return F.lower(F.concat(*(F.lpad(F.hex(half), 16, "0") for half in halves)))
+    return F.lower(F.hex(F.concat(*(half.cast("binary") for half in halves))))  # eight bytes each, the highest first

@@ -23,9 +23,13 @@ _SETTINGS = {
     # The one big shuffle has a number of partitions of its own, and what is counted is a handful of rows.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "4",
+    # A longer method is never compiled by Java; Spark then makes many small ones of our long list of rules.
+    "spark.sql.codegen.hugeMethodLimit": "8000",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",  # a failed cast is a row's fault, not the job's
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # In UTC both kinds of timestamp hold the same number; to cast one into the other takes longer than to read it.
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "false",
     # Kept and rejected rows are written side by side in the order they come, else Spark sorts them by that first.
     "spark.sql.maxConcurrentOutputFileWriters": "2",
     "spark.sql.caseSensitive": "true",  # a file may have airport_fee and Airport_fee: that is for us to refuse
