@@ -84,12 +84,14 @@ class Job:
     :ivar defaults: its default arguments, which a run that does not name them has
     :ivar fixed: its arguments that no run can change
     :ivar most_runs: at once
+    :ivar kind: what Glue calls its command, glueetl or pythonshell
     """
 
     name: str
     defaults: Mapping[str, str]
     fixed: Mapping[str, str]
     most_runs: int
+    kind: str = ""
 
     @classmethod
     def look(cls, client: Any, name: str) -> Job:
@@ -107,6 +109,7 @@ class Job:
             job.get("DefaultArguments") or {},
             job.get("NonOverridableArguments") or {},
             int((job.get("ExecutionProperty") or {}).get("MaxConcurrentRuns") or 1),
+            (job.get("Command") or {}).get("Name") or "",
         )
 
     def effective(self, arguments: Mapping[str, str]) -> dict[str, str]:

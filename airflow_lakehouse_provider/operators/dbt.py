@@ -203,7 +203,7 @@ class DbtAthenaOperator(BaseOperator):
         except (ValueError, ExecutableError) as error:
             raise AirflowFailException(str(error)) from error
         if self._glue is not None:
-            self._verdict = self._glue.take(context, asked, None, None)
+            self._verdict = self._glue.take(context, asked)
             return self._end(context, access)
         if asked.resume and asked.home is None:
             self.log.warning("This retry starts over: artifacts_uri says nowhere, nor is there an s3_staging_dir.")
@@ -231,7 +231,7 @@ class DbtAthenaOperator(BaseOperator):
         """Airflow's way back from a deferral, also from one that it ended itself, past execute_complete."""
         error = str((next_kwargs or {}).get("error", ""))
         if next_method == "__fail__" and "timeout" in error.lower():
-            raise AirflowTaskTimeout(f"{error}. {self._glue_form(context).stop()}")
+            raise AirflowTaskTimeout(f"{error}. {self._glue_form(context).stop(context)}")
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
@@ -259,7 +259,7 @@ class DbtAthenaOperator(BaseOperator):
             raise ProfileError(
                 "profiles_dir is on this worker, and dbt in Glue cannot see it: name schema and the rest"
             )
-        return GlueForm(self, where)
+        return GlueForm(self, context, where)
 
     def _end(self, context: Context, access: AwsAccess) -> dict[str, Any]:
         assert self._verdict is not None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_lakehouse_provider import links
@@ -13,15 +11,12 @@ from airflow_lakehouse_provider._compat import (
     AirflowFailException,
     AirflowTaskTimeout,
     BaseOperator,
-    current_context,
     default_deferrable,
     publish_event,
 )
 from airflow_lakehouse_provider._compat.connection import AwsConnection
 from airflow_lakehouse_provider.aws import job_runs, start_once
-from airflow_lakehouse_provider.aws.errors import AwsFailure, BadRequest
 from airflow_lakehouse_provider.aws.job_runs import JobRun
-from airflow_lakehouse_provider.aws.polling import Look
 from airflow_lakehouse_provider.aws.report import error_log, report_or_none
 from airflow_lakehouse_provider.aws.start_once import ON_ACTIVE_RUN, Claim, Job, Memory, Unit
 from airflow_lakehouse_provider.operators.job_arguments import (
@@ -34,15 +29,11 @@ from airflow_lakehouse_provider.operators.job_arguments import (
 )
 from airflow_lakehouse_provider.operators.month_source import month_of
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
-from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger, GlueTurnTrigger
+from airflow_lakehouse_provider.operators.task_run import TaskRun
+from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._compat import Context
-
-# Before `execution_timeout` runs out: enough to stop the run and say so.
-_DEADLINE_MARGIN = 60.0
-# Seconds that a killed task may take: Airflow 3 sends SIGKILL after 5.
-_STOP_WITHIN, _CONFIRM_WITHIN = 2.0, 1.5
 
 
 class GlueMonthlyJobOperator(BaseOperator):
@@ -145,13 +136,10 @@ class GlueMonthlyJobOperator(BaseOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         self.deferrable = default_deferrable() if deferrable is None else deferrable
-        self._clients: dict[str, Any] = {}
-        self._own_run_id: str | None = None
-        self._starting: Claim | None = None
-        self._killed = ""
+        self._made: TaskRun | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        return self._take(context, Memory(first_try=is_first_try(context)), self._deadline())
+        return self._take(context, Memory(first_try=is_first_try(context)), self._run.deadline())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Where the task goes on after a deferral."""
@@ -159,51 +147,28 @@ class GlueMonthlyJobOperator(BaseOperator):
             raise AirflowException("The trigger came back without an event; a retry finds the Glue run, if any.")
         if event["status"] == "turn":
             return self._take(context, Memory(**event["memory"]), event["deadline"])
-        self._stopper()
+        self._run.prepare_kill()
         return self._outcome(context, event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Airflow's way back from a deferral, also from one that it ended itself, past execute_complete."""
         error = str((next_kwargs or {}).get("error", ""))
         if next_method == "__fail__" and "timeout" in error.lower():
-            raise AirflowTaskTimeout(f"{error}. {self._stop_own(context)}")
+            raise AirflowTaskTimeout(f"{error}. {self._run.stop(context)}")
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        # Called from a signal handler: few calls, through a client that the interrupted code does not use; no log line.
-        if self._killed:
-            return
-        self._killed = "The task was killed"
-        if not self.stop_job_run_on_kill:
-            self._killed += "; a run that it started goes on, as stop_job_run_on_kill is off."
-            return
-        self._killed += f". {self._stop_own(None)}"
+        self._run.kill()
 
     def _take(self, context: Context, memory: Memory, deadline: float | None) -> dict[str, Any]:
         """Find or start the run; then wait for it."""
         claim, interval = self._checked(context)
-        self._stopper()  # before there is anything that a kill would have to stop
-        self._starting = claim
-        try:
-            step = self._first_run(claim, memory, interval, deadline)
-        except BadRequest as error:
-            raise AirflowFailException(str(error)) from error
-        except AwsFailure as error:
-            raise AirflowException(str(error)) from error
-        except BaseException:
-            # Airflow 2 leaves by an exception in the midst of a call: of a start, too, that AWS may have taken.
-            if self._killed:
-                self.log.info("%s", self._stop_own(context))
-            raise
-        run = step.run
-        if run is None:  # the deadline came first
-            raise AirflowTaskTimeout(f"{self._timeout_is_over} {self._stop_own(context)} The last look: {step.doing}")
-        own = run.key == claim.key
-        self._own_run_id = run.run_id if own else None
-        addresses = links.run_addresses(self._client("glue"), run.job_name, run.run_id, run.error_log)
+        run = self._run.take(claim, memory, interval, deadline, lambda job: self._warn_of_bookmarks(job, claim))
+        own = self._run.own_run_id is not None
+        addresses = links.run_addresses(self._run.client("glue"), run.job_name, run.run_id, run.error_log)
         self.log.info("Run %s of %s: %s", run.run_id, run.job_name, addresses[links.GlueJobRunLink.key])
         links.show(self, context, addresses)
-        self._leave_if_killed()
+        self._run.leave_if_killed()
         carried = {
             "year": int(claim.arguments[claim.unit.month_arguments[0]]),
             "month": int(claim.arguments[claim.unit.month_arguments[1]]),
@@ -225,7 +190,7 @@ class GlueMonthlyJobOperator(BaseOperator):
                 ),
                 method_name="execute_complete",
             )
-        return self._outcome(context, {**about, **self._wait(run, interval, deadline)})
+        return self._outcome(context, {**about, **self._run.wait(run, interval, deadline)})
 
     def _checked(self, context: Context) -> tuple[Claim, float]:
         """What is wanted, and how often to look; nothing has been asked of AWS but what the job is."""
@@ -243,77 +208,26 @@ class GlueMonthlyJobOperator(BaseOperator):
         job = Job(self.job_name, {}, {}, 1)
         return Claim(job, unit, run_key(context), arguments, options, on_active_run), interval
 
-    def _first_run(self, claim: Claim, memory: Memory, interval: float, deadline: float | None) -> start_once.Step:
-        """Look until there is a run; deferred where it takes longer. A step without a run: the deadline came first."""
-        client = self._client("glue")
-        look = Look(lambda: Job.look(client, self.job_name), lambda job: "", self.log.info)
-        while (job := look()) is None:
-            if self._passes(look.pause(interval), deadline):
-                return start_once.Step(memory, f"Glue did not tell of the job {self.job_name!r}.")
-        claim = self._starting = replace(claim, job=job)
+    def _warn_of_bookmarks(self, job: Job, claim: Claim) -> None:
         if job.keeps_bookmarks(claim.arguments):
             self.log.warning(
                 "Job bookmarks are on for %s: a rerun of a month will read nothing, as Glue remembers what was read "
                 "before. Set --job-bookmark-option to job-bookmark-disable in the job.",
                 self.job_name,
             )
-        once, step = self._client("glue", resend=False), start_once.Step(memory, "", brief=True)
-
-        def advance() -> start_once.Step:
-            return start_once.advance(client, once, claim, step.memory)
-
-        turn = Look(advance, lambda step: step.doing, self.log.info)
-        while True:
-            step = turn() or step
-            if step.run is not None:
-                return step
-            self._leave_if_killed()
-            if self.deferrable and not step.brief:
-                self.defer(
-                    trigger=GlueTurnTrigger(
-                        claim=claim.as_dict(),
-                        memory=step.memory.as_dict(),
-                        poll_interval=interval,
-                        deadline=deadline,
-                        stop_on_kill=self.stop_job_run_on_kill,
-                        **self._connection.as_dict(),
-                    ),
-                    method_name="execute_complete",
-                )
-            if self._passes(turn.pause(min(interval, start_once.SETTLING / 3) if step.brief else interval), deadline):
-                return step._replace(run=None)
-
-    def _wait(self, run: JobRun, interval: float, deadline: float | None) -> dict[str, Any]:
-        """What the trigger does, here; an event as it gives one."""
-        client = self._client("glue")
-        look = Look(
-            lambda: job_runs.look(client, run.job_name, run.run_id),
-            lambda run: f"Run {run.run_id} of {run.job_name}: {run.state}.",
-            self.log.info,
-        )
-        while True:
-            try:
-                found = look()
-            except AwsFailure as error:
-                return {"status": "error", "message": str(error)}
-            self._leave_if_killed()
-            if found is not None and found.ended:
-                return {"status": "ended", "run": found.as_dict()}
-            if self._passes(look.pause(interval), deadline):
-                return {"status": "deadline"}
 
     def _outcome(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """The task's result, of an event; or its failure."""
         if event["status"] == "deadline" and "run_id" not in event:
-            raise AirflowTaskTimeout(f"{self._timeout_is_over} {self._stop_own(context)}")
+            raise AirflowTaskTimeout(f"{self._run.timeout_is_over} {self._run.stop(context)}")
         if event["status"] != "ended" and "run_id" not in event:
             raise AirflowException(f"The wait to start {event['job_name']} ended: {event.get('message')}")
         job_name, run_id, carried = event["job_name"], event["run_id"], event["carried"]
         month = f"{carried['year']}-{carried['month']:02d}"
-        self._own_run_id = run_id if carried.get("own", True) else None
+        self._run.own_run_id = run_id if carried.get("own", True) else None
         if event["status"] == "deadline":
             raise AirflowTaskTimeout(
-                f"{self._timeout_is_over} Run {run_id} of {job_name} for {month} goes on. {self._stop_own(context)}"
+                f"{self._run.timeout_is_over} Run {run_id} of {job_name} for {month} goes on. {self._run.stop(context)}"
             )
         if event["status"] != "ended":
             raise AirflowException(
@@ -321,8 +235,8 @@ class GlueMonthlyJobOperator(BaseOperator):
                 f"{event.get('message')}"
             )
         run = JobRun(**event["run"])
-        self._own_run_id = None  # it has ended: nothing to stop
-        client = self._client("glue")
+        self._run.own_run_id = None  # it has ended: nothing to stop
+        client = self._run.client("glue")
         links.show(self, context, links.run_addresses(client, job_name, run_id, run.error_log))
         if not run.succeeded:
             if carried.get("own", True) and self._runs_again(context, run):
@@ -330,7 +244,7 @@ class GlueMonthlyJobOperator(BaseOperator):
             where = {"region": client.meta.region_name, "partition": client.meta.partition}
             raise AirflowException(
                 job_runs.failure(
-                    run, month, **where, tail=error_log(lambda: self._client("logs"), run, self._tail_lines())
+                    run, month, **where, tail=error_log(lambda: self._run.client("logs"), run, self._tail_lines())
                 )
             )
         result = {
@@ -344,94 +258,31 @@ class GlueMonthlyJobOperator(BaseOperator):
             "execution_seconds": run.execution_seconds,
             "dpu_seconds": run.dpu_seconds,
             "attempts": run.attempts,
-            "report": report_or_none(lambda: self._client("s3"), carried.get("report_uri"), self.log),
+            "report": report_or_none(lambda: self._run.client("s3"), carried.get("report_uri"), self.log),
         }
         rows = (result["report"] or {}).get("rows_kept")
         publish_event(self, context, {**{key: result[key] for key in ("year", "month", "run_id")}, "rows": rows})
         return result
-
-    def _stop_own(self, context: Context | None) -> str:
-        """Stop the run that this task started, known or to be found by its key; says what it did. Never raises."""
-        if not self.stop_job_run_on_kill:
-            return "A run that the task started goes on: stop_job_run_on_kill is off."
-        try:
-            stopper, job_name = self._stopper(), self.job_name
-            if self._own_run_id is not None:
-                job_runs.stop(stopper, job_name, self._own_run_id)
-                return f"Run {self._own_run_id} of {job_name} was told to stop."
-            context = context or current_context()
-            key = self._starting.key if self._starting else run_key(context) if context else None
-            stopped = start_once.stop_own(stopper, job_name, key) if key else []
-        except Exception as error:
-            return f"A run that the task started may go on; a retry finds it: {error}"
-        return f"Told to stop: {', '.join(stopped)}." if stopped else "It had no run that was active."
-
-    def _leave_if_killed(self) -> None:
-        """Airflow 3 calls on_kill and lets execute go on: leave it, once the run is seen to end or time is up."""
-        if not self._killed:
-            return
-        client, run_id, until = self._stopper(), self._own_run_id, time.monotonic() + _CONFIRM_WITHIN
-        while run_id is not None and self.stop_job_run_on_kill and time.monotonic() < until:
-            try:
-                run = job_runs.look(client, self.job_name, run_id)
-            except Exception:
-                break
-            if run.ended:
-                raise AirflowException(f"{self._killed} It has ended: {run.state}.")
-            if not run.stopping:  # started while on_kill looked for it
-                self._killed = f"The task was killed. {self._stop_own(None)}"
-            time.sleep(0.2)
-        raise AirflowException(self._killed)
-
-    def _passes(self, seconds: float, deadline: float | None) -> bool:
-        """Sleep; True as soon as the deadline is over.
-
-        :raises AirflowException: the task was killed meanwhile
-        """
-        until = time.time() + seconds
-        while (now := time.time()) < until:
-            self._leave_if_killed()
-            if deadline is not None and now >= deadline:
-                return True
-            time.sleep(max(0.0, min(0.5, until - now)))
-        self._leave_if_killed()
-        return deadline is not None and time.time() >= deadline
 
     @property
     def _connection(self) -> AwsConnection:
         config = dict(self.botocore_config) if self.botocore_config else None
         return AwsConnection(self.aws_conn_id, self.region_name, self.verify, config)
 
-    def _client(self, service: str, *, resend: bool = True) -> Any:
-        name = f"{service} {resend}"
-        if name not in self._clients:
-            self._clients[name] = self._connection.client(service, resend=resend)
-        return self._clients[name]
-
-    def _stopper(self) -> Any:
-        """The client of on_kill, used by nothing that on_kill may interrupt."""
-        if "stopper" not in self._clients:
-            self._clients["stopper"] = self._connection.client("glue", resend=False, timeout=_STOP_WITHIN)
-        return self._clients["stopper"]
+    @property
+    def _run(self) -> TaskRun:
+        """Made when the templates are rendered, of which the connection is one."""
+        if self._made is None:
+            self._made = TaskRun(self, self._connection, self.job_name, stops=self.stop_job_run_on_kill)
+        return self._made
 
     def _tail_lines(self) -> int:
         return int(checked_seconds("log_tail", self.log_tail, least=0))
 
-    @property
-    def _timeout_is_over(self) -> str:
-        return f"execution_timeout ({self.execution_timeout}) is nearly over."
-
-    def _deadline(self) -> float | None:
-        """Of this try, epoch seconds."""
-        if self.execution_timeout is None:
-            return None
-        seconds: float = self.execution_timeout.total_seconds()
-        return time.time() + seconds - min(_DEADLINE_MARGIN, seconds / 4)
-
     def _runs_again(self, context: Context, run: JobRun) -> bool:
         """Whether Glue itself retries the run that failed (the job's MaxRetries): with the same arguments and key."""
         try:
-            runs = start_once.list_runs(self._client("glue"), run.job_name)
+            runs = start_once.list_runs(self._run.client("glue"), run.job_name)
         except Exception as error:
             self.log.warning("Whether Glue retries run %s could not be seen: %s", run.run_id, error)
             return False
