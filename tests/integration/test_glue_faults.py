@@ -238,7 +238,9 @@ def test_a_slot_that_others_hold_is_waited_for(aws, job, deferrable):
 @pytest.mark.parametrize(("on_active_run", "started"), [("wait", 2), ("attach", 1), ("fail", 1)])
 def test_somebody_elses_run_of_the_month(aws, job, deferrable, on_active_run, started):
     glue = aws.client("glue")
-    theirs = glue.start_job_run(JobName=job, Arguments={"--seconds": "6", "--YEAR": "2024", "--MONTH": "1"})["JobRunId"]
+    seconds = "60" if on_active_run == "fail" else "6"  # only those who wait for it need it to end
+    arguments = {"--seconds": seconds, "--YEAR": "2024", "--MONTH": "1"}
+    theirs = glue.start_job_run(JobName=job, Arguments=arguments)["JobRunId"]
     make = lambda: operator(job, deferrable=deferrable, on_active_run=on_active_run)  # noqa: E731
     if on_active_run == "fail":
         with pytest.raises(AirflowException, match="Nothing was started"):
@@ -248,6 +250,8 @@ def test_somebody_elses_run_of_the_month(aws, job, deferrable, on_active_run, st
         assert (result["run_id"] == theirs) == (on_active_run == "attach")
     assert len(runs(aws, job)) == started
     assert glue.get_job_run(JobName=job, RunId=theirs)["JobRun"]["JobRunState"] in ("SUCCEEDED", "RUNNING", "STARTING")
+    if on_active_run == "fail":
+        glue.batch_stop_job_run(JobName=job, JobRunIds=[theirs])
 
 
 @MODES
