@@ -1,0 +1,46 @@
+"""What a call is, and what it asks of IAM: actions on resources, each judged on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_lakehouse_provider.local_aws.wire import AwsError
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as its service's API has it.
+
+    :ivar service: botocore's name of it, as ``s3``, ``cloudwatch``, ``mwaa``
+    :ivar operation: botocore's name of it, as ``ListObjectsV2``
+    :ivar parameters: by botocore's names. Of a call with a streaming body (PutObject, UploadPart) without the body.
+    """
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Access:
+    """One thing that a call needs.
+
+    :ivar action: as IAM spells it: ``s3:GetObject``
+    :ivar resource: its ARN, or ``*`` where the action has no resource
+    :ivar context: the condition keys of the call besides those that every call has, in lower case, each with its
+        values: ``{"s3:prefix": ("a/",)}``
+    """
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class AccessDenied(AwsError):
+    """IAM says no; the sentence is AWS's own."""
+
+    def __init__(self, message: str, access: Access) -> None:
+        super().__init__("AccessDeniedException", message, 403)
+        self.access = access
