@@ -51,8 +51,13 @@ config_option = click.option(
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="0 takes a free one.")
 @click.option("--empty", is_flag=True, help="Create nothing: infra/terraform will, or you.")
+@click.option(
+    "--enforce-iam",
+    is_flag=True,
+    help="Judge every call by IAM's policies. The credentials shown are the root user's, who may all.",
+)
 @config_option
-def command(root: Path, port: int, empty: bool, config: Path | None) -> None:
+def command(root: Path, port: int, empty: bool, enforce_iam: bool, config: Path | None) -> None:
     """Run the local AWS in the foreground, with what lakehouse.yaml names, until Ctrl-C."""
     from airflow_lakehouse_provider.local_aws.lock import RootInUse
     from airflow_lakehouse_provider.local_aws.provision import provision
@@ -68,7 +73,7 @@ def command(root: Path, port: int, empty: bool, config: Path | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     account = lakehouse.glue.role.split(":")[4]
-    local = LocalAws(root, port=port, region=lakehouse.region, account_id=account)
+    local = LocalAws(root, port=port, region=lakehouse.region, account_id=account, enforce_iam=enforce_iam)
     try:
         with local:
             if not empty:

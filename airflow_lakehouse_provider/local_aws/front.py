@@ -6,15 +6,19 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from airflow_lakehouse_provider.local_aws import faults, state, wire
 from airflow_lakehouse_provider.local_aws.glue.tags import Tags
+from airflow_lakehouse_provider.local_aws.iam.judged_files import PATH as FILES
 from airflow_lakehouse_provider.local_aws.moto_s3 import Installation, ObjectChanged
 from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, Handler, JsonService
+
+if TYPE_CHECKING:
+    from airflow_lakehouse_provider.local_aws.iam.gate import Gate
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +26,16 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _ONE_RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-\d+")
 _READS = ("GET", "HEAD", "OPTIONS")
+_REST_JSON = ("airflow",)
 _GRACE = 2.0  # seconds for requests in hand when it ends
 _TRIES = 5  # at a read whose file is replaced meanwhile
 
 
 class Front:
-    """The application. ``endpoint`` is set once the server knows its port."""
+    """The application. ``endpoint`` is set once the server knows its port.
+
+    :param gate: judges every request before it is answered; None lets all pass
+    """
 
     def __init__(
         self,
@@ -38,10 +46,12 @@ class Front:
         *,
         region: str,
         account_id: str,
+        gate: Gate | None = None,
     ) -> None:
         self.endpoint = ""
         self._region = region
         self._account_id = account_id
+        self._gate = gate
         self._tags = tags
         self._installation = installation
         self._moto_state = moto_state
@@ -87,6 +97,9 @@ class Front:
         if path == faults.PATH:
             status, answer = self._faults.control(environ["REQUEST_METHOD"], _read_body(environ))
             return _answer(start_response, status, answer)
+        if path == FILES and self._gate is not None:
+            status, answer = self._gate.file(environ)
+            return _answer(start_response, status, answer)
         caller, service = self._caller(environ)
         target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
 
@@ -104,6 +117,12 @@ class Front:
         caller: Caller,
         service: str,
     ) -> Iterable[bytes]:
+        if self._gate is not None:
+            try:
+                caller = self._gate.admit(environ, service, caller)
+            except AwsError as refused:
+                kind, answer = _refusal(environ, service, refused)
+                return _answer(start_response, refused.status, answer, content_type=kind)
         if target in self._operations or service in state.OURS:
             return self._ours(environ, start_response, target, operation, caller)
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
@@ -154,7 +173,8 @@ class Front:
             if not isinstance(error, (NotImplementedError, ImportError)):
                 log.exception("moto failed at %s %s of %s", environ["REQUEST_METHOD"], environ["PATH_INFO"], service)
             reason = f"{service}: not served by this local AWS ({type(error).__name__}: {error})"
-            kind, answer = _refusal(environ, reason)
+            unknown = "UnknownOperationException" if environ.get("HTTP_X_AMZ_TARGET") else "InvalidAction"
+            kind, answer = _refusal(environ, service, AwsError(unknown, reason))
             return _answer(start_response, 400, answer, content_type=kind)
 
     def _objects(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -202,11 +222,11 @@ def _read_body(environ: Mapping[str, Any]) -> bytes:
     return content if length or not environ.get("wsgi.input_terminated") else stream.read()
 
 
-def _refusal(environ: Mapping[str, Any], reason: str) -> tuple[str, bytes]:
-    """Content type and body of an unknown operation's answer, in the protocol that the request speaks."""
-    if environ.get("HTTP_X_AMZ_TARGET"):
-        return "application/x-amz-json-1.1", wire.encode_error(AwsError("UnknownOperationException", reason))
-    fault = f"<Code>InvalidAction</Code><Message>{escape(reason)}</Message>"
+def _refusal(environ: Mapping[str, Any], service: str, error: AwsError) -> tuple[str, bytes]:
+    """Content type and body of an answer that says no, in the protocol that the request speaks."""
+    if environ.get("HTTP_X_AMZ_TARGET") or service in _REST_JSON:
+        return "application/x-amz-json-1.1", wire.encode_error(error)
+    fault = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
     return "application/xml", f"<ErrorResponse><Error>{fault}</Error>{fault}</ErrorResponse>".encode()
 
 

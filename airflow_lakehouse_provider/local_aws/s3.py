@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -206,6 +206,14 @@ class ObjectStore:
         finally:
             scratch.unlink(missing_ok=True)
         return self._stored(bucket, key, self.path(uri).stat(), {})
+
+    def adopt(self, uri: str, file: Path) -> None:
+        """Make a file of the store's file system an object, by renaming it."""
+        place(file, self.path(uri))
+
+    def opened(self, objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
+        """The objects, whose files are going to be read."""
+        return iter(objects)
 
     def delete(self, uri: str) -> None:
         """Delete an object; nothing happens when there is none."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -21,10 +21,16 @@ from airflow_lakehouse_provider.local_aws.front import Front
 from airflow_lakehouse_provider.local_aws.glue.catalog_api import CatalogApi
 from airflow_lakehouse_provider.local_aws.glue.crawlers import Crawlers
 from airflow_lakehouse_provider.local_aws.glue.jobs import Jobs
+from airflow_lakehouse_provider.local_aws.glue.runs import RunIdentity
 from airflow_lakehouse_provider.local_aws.glue.tags import Tags
+from airflow_lakehouse_provider.local_aws.iam.access import AccessDenied
 from airflow_lakehouse_provider.local_aws.lock import RootLock
 from airflow_lakehouse_provider.local_aws.moto_s3 import Installation
 from airflow_lakehouse_provider.local_aws.wire import Caller, JsonService
+
+if TYPE_CHECKING:
+    from airflow_lakehouse_provider.local_aws.iam.enforcement import Enforcement
+    from airflow_lakehouse_provider.local_aws.iam.gate import Gate
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +50,19 @@ class LocalAws:
     :param port: 0 takes a free one
     :param region: the one region served
     :param account_id: whose account it is
+    :param enforce_iam: judge every call by IAM's policies; ``environment`` is the account's root user, who may all
     """
 
     _running = threading.Lock()
 
     def __init__(
-        self, root: Path | str, *, port: int = 0, region: str = "us-east-1", account_id: str = "123456789012"
+        self,
+        root: Path | str,
+        *,
+        port: int = 0,
+        region: str = "us-east-1",
+        account_id: str = "123456789012",
+        enforce_iam: bool = False,
     ) -> None:
         if not re.fullmatch(r"\d{12}", account_id):
             raise ValueError(f"account_id must be twelve digits, not {account_id!r}")
@@ -61,6 +74,8 @@ class LocalAws:
         self.store: s3.ObjectStore
         self.catalog: Catalog
         self._wanted_port = port
+        self._enforce_iam = enforce_iam
+        self._enforcement: Enforcement | None = None
         self._ending: list[Callable[[], Any]] = []  # what to undo, last first
         self._port = 0
 
@@ -121,21 +136,33 @@ class LocalAws:
 
         tags = Tags(state_dir / "tags.sqlite")
         self._ending.append(tags.close)
-        services: list[JsonService] = [tags, CatalogApi(self.catalog)]
+        athena = Athena(state_dir, self.store, self.catalog)
+        self._ending.append(athena.close)
+        services: list[JsonService] = [tags, CatalogApi(self.catalog), athena]
         for make in (
-            lambda: Athena(state_dir, self.store, self.catalog),
-            lambda: Jobs(state_dir, self.store, write_log, self._job_environment),
-            lambda: Crawlers(state_dir, self.store, self.catalog, write_log),
+            lambda: Jobs(state_dir, self.store, write_log, self._run_identity),
+            lambda: Crawlers(state_dir, self.store, self.catalog, write_log, self._run_identity),
         ):
             service: JsonService = make()
             self._ending.append(service.close)
             services.append(service)
-        front = Front(services, tags, installation, moto_state, region=self.region, account_id=self.account_id)
+        gate = self._gate(state_dir, athena) if self._enforce_iam else None
+        where = {"region": self.region, "account_id": self.account_id}
+        front = Front(services, tags, installation, moto_state, gate=gate, **where)
         self._ending.append(front.close)
         server = make_server(HOST, 0, front, threaded=True, request_handler=_RequestHandler, fd=listener.fileno())
         self._port = listener.getsockname()[1]
         front.endpoint = self.endpoint
         self._serve(server)
+
+    def _gate(self, state_dir: Path, athena: Athena) -> Gate:
+        from airflow_lakehouse_provider.local_aws.iam.account import Account
+        from airflow_lakehouse_provider.local_aws.iam.enforcement import CALLS, Enforcement
+        from airflow_lakehouse_provider.local_aws.iam.gate import Gate
+
+        account = Account(self.region, self.account_id, work_group_of_query=athena.work_group_of)
+        self._enforcement = Enforcement(account, state_dir / CALLS)
+        return Gate(self._enforcement, self.store)
 
     def _serve(self, server: BaseWSGIServer) -> None:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="local-aws", daemon=True)
@@ -166,8 +193,15 @@ class LocalAws:
     ) -> None:
         self.stop()
 
-    def _job_environment(self, caller: Caller) -> dict[str, str]:
-        return {**self.environment, "AWS_ACCESS_KEY_ID": caller.access_key_id}
+    def _run_identity(self, caller: Caller, role: str, session_name: str) -> RunIdentity:
+        """Who a run of Glue's is: without enforcement its caller, else a session of its role."""
+        if self._enforcement is None:
+            return RunIdentity({**self.environment, "AWS_ACCESS_KEY_ID": caller.access_key_id})
+        try:
+            session = self._enforcement.assume(role, session_name, "glue.amazonaws.com")
+        except AccessDenied:
+            return RunIdentity({}, refusal=f"Role {role} should be given assume role permissions for Glue Service.")
+        return RunIdentity({**self.environment, **session.environment}, self._enforcement.of_session(session))
 
 
 class _RequestHandler(state.werkzeug_app.MotoRequestHandler):  # type: ignore[misc,name-defined]

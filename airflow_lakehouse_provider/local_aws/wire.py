@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from airflow_lakehouse_provider.local_aws.iam.enforcement import Judge
 
 Handler = Callable[[dict[str, Any], "Caller"], dict[str, Any]]
 
@@ -26,12 +29,16 @@ class AwsError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: taken from the request's signature, which is read and not verified."""
+    """Who calls: taken from the request's signature, which is read and not verified.
+
+    :ivar judge: of what a service does for the caller; None lets everything pass
+    """
 
     region: str = "us-east-1"
     account_id: str = "123456789012"
     access_key_id: str = "local"
     endpoint: str = ""
+    judge: Judge | None = None
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of the caller's account and region."""

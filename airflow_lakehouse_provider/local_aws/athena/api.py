@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_lakehouse_provider.local_aws.athena.data_catalogs import CATALOG, DataCatalogs
-from airflow_lakehouse_provider.local_aws.athena.executions import ACTIVE, Executions
+from airflow_lakehouse_provider.local_aws.athena.executions import ACTIVE, KIND, Executions
 from airflow_lakehouse_provider.local_aws.athena.outcome import Outcome
 from airflow_lakehouse_provider.local_aws.athena.results import PAGE
 from airflow_lakehouse_provider.local_aws.athena.saved_statements import SavedStatements
@@ -22,6 +22,8 @@ from airflow_lakehouse_provider.local_aws.athena.tokens import Reader, tokens
 from airflow_lakehouse_provider.local_aws.athena.work_groups import ENGINE, PRIMARY, WorkGroups
 from airflow_lakehouse_provider.local_aws.catalog import Catalog
 from airflow_lakehouse_provider.local_aws.documents import Documents
+from airflow_lakehouse_provider.local_aws.iam.access import AccessDenied
+from airflow_lakehouse_provider.local_aws.iam.guarded import guarded_store
 from airflow_lakehouse_provider.local_aws.s3 import ObjectStore, split_uri
 from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, epoch, page
 
@@ -62,6 +64,11 @@ class Athena:
         self._executions.close()
         self._documents.close()
 
+    def work_group_of(self, query_execution_id: str) -> str | None:
+        """The work group of a query, or None when there is no such query."""
+        found = self._documents.get(KIND, query_execution_id)
+        return str(found["WorkGroup"]) if found is not None else None
+
     def start(self, request: Doc, caller: Caller) -> Doc:
         text = request["QueryString"]
         if len(text.encode()) > LONGEST:
@@ -71,7 +78,7 @@ class Athena:
             raise _invalid(f"WorkGroup {group['Name']} is disabled.")
         if (catalog := request.get("QueryExecutionContext", {}).get("Catalog", CATALOG)).lower() != CATALOG.lower():
             raise _invalid(f"Catalog {catalog} is not found: this local AWS has {CATALOG}")
-        output, enforced = self._output(request, group)
+        output, enforced = self._output(request, group, caller)
         if (before := self._started(request)) is not None:
             return before
         statement = self._accepted(text, request.get("ExecutionParameters", ()), group["Name"])
@@ -85,6 +92,7 @@ class Athena:
                 database=request.get("QueryExecutionContext", {}).get("Database", "default").lower(),
                 enforced=enforced,
                 cutoff=group["Configuration"].get("BytesScannedCutoffPerQuery"),
+                judge=caller.judge,
             )
             answer = {"QueryExecutionId": execution["QueryExecutionId"]}
             if token := request.get("ClientRequestToken"):
@@ -101,7 +109,7 @@ class Athena:
             raise _invalid("Idempotent parameters do not match: this ClientRequestToken started another query")
         return {"QueryExecutionId": before["QueryExecutionId"]}
 
-    def _output(self, request: Doc, group: Doc) -> tuple[str, bool]:
+    def _output(self, request: Doc, group: Doc, caller: Caller) -> tuple[str, bool]:
         """Where results go, with a slash at the end, and whether the work group has the say."""
         configuration = group["Configuration"]
         of_group = configuration.get("ResultConfiguration", {}).get("OutputLocation")
@@ -116,8 +124,12 @@ class Athena:
             bucket, _ = split_uri(output)
         except ValueError:
             raise _invalid(f"outputLocation is not a valid S3 path. provided: {output}") from None
-        if not self._store.bucket_exists(bucket):
-            raise _invalid(f"Unable to verify/create output bucket {bucket}. Make sure the output location exists.")
+        unable = f"Unable to verify/create output bucket {bucket}."
+        try:
+            if not guarded_store(self._store, caller.judge).bucket_exists(bucket):
+                raise _invalid(f"{unable} Make sure the output location exists.")
+        except AccessDenied as denied:
+            raise _invalid(f"{unable} {denied.message}") from None
         return output if output.endswith("/") else f"{output}/", enforced
 
     def _accepted(self, text: str, parameters: Sequence[str], group: str) -> Statement:

@@ -134,7 +134,7 @@ class Binding:
     def _scan(self, table: Table, storage: dict[str, Any], columns: scanning.Columns) -> str:
         chosen = formats.of_storage(storage, f"{table['DatabaseName']}.{table['Name']}")
         parameters = {**table.get("Parameters", {}), **storage.get("SerdeInfo", {}).get("Parameters", {})}
-        files = self.files(storage.get("Location", ""))
+        files = list(self.store.opened(self.files(storage.get("Location", ""))))
         return scanning.scan(chosen, parameters, files, columns, self.cursor.by_schema)
 
     def files(self, location: str) -> list[StoredObject]:

@@ -7,18 +7,24 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_lakehouse_provider.local_aws.athena.binding import Binding
 from airflow_lakehouse_provider.local_aws.athena.engine import Cancelled, Cursor, Engine
-from airflow_lakehouse_provider.local_aws.athena.failures import athena_error
+from airflow_lakehouse_provider.local_aws.athena.failures import PERMISSION_DENIED, athena_error
 from airflow_lakehouse_provider.local_aws.athena.results import Page, Results
 from airflow_lakehouse_provider.local_aws.athena.session import Session
 from airflow_lakehouse_provider.local_aws.athena.sql import SqlError, from_duckdb
 from airflow_lakehouse_provider.local_aws.athena.statements import Statement
 from airflow_lakehouse_provider.local_aws.catalog import Catalog
 from airflow_lakehouse_provider.local_aws.documents import Document, Documents
+from airflow_lakehouse_provider.local_aws.iam.access import AccessDenied
+from airflow_lakehouse_provider.local_aws.iam.guarded import guarded
 from airflow_lakehouse_provider.local_aws.s3 import SCRATCH, ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import AwsError
+
+if TYPE_CHECKING:
+    from airflow_lakehouse_provider.local_aws.iam.enforcement import Judge
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +44,7 @@ class Executions:
         self._catalog = catalog
         self._documents = documents
         self._engine = Engine(store.root, store.root / SCRATCH)
-        self._results = Results(state_dir / "athena", store)
+        self._results = Results(state_dir / "athena")
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="athena")
         self._changed = threading.Condition()
         self._futures: dict[str, Future[None]] = {}
@@ -64,18 +70,26 @@ class Executions:
                 self._finish(execution, "FAILED", _ENDED)
 
     def start(
-        self, statement: Statement, execution: Document, *, database: str, enforced: bool, cutoff: int | None
+        self,
+        statement: Statement,
+        execution: Document,
+        *,
+        database: str,
+        enforced: bool,
+        cutoff: int | None,
+        judge: Judge | None = None,
     ) -> None:
         """Queue an accepted statement.
 
         :param execution: what GetQueryExecution shows
         :param enforced: whether the work group has the say where data goes
         :param cutoff: bytes that the query may read
+        :param judge: of what the caller may; None lets everything pass
         """
         execution_id = execution["QueryExecutionId"]
         self._documents.put(KIND, execution_id, execution, execution["WorkGroup"])
         with self._changed:
-            future = self._pool.submit(self._run, statement, execution, database, enforced, cutoff)
+            future = self._pool.submit(self._run, statement, execution, database, enforced, cutoff, judge)
             self._futures[execution_id] = future
 
     def get(self, execution_id: str) -> Document:
@@ -121,7 +135,13 @@ class Executions:
         return [found["QueryExecutionId"] for _, found in self._documents.newest(KIND, work_group)]
 
     def _run(
-        self, statement: Statement, execution: Document, database: str, enforced: bool, cutoff: int | None
+        self,
+        statement: Statement,
+        execution: Document,
+        database: str,
+        enforced: bool,
+        cutoff: int | None,
+        judge: Judge | None,
     ) -> None:
         execution_id = execution["QueryExecutionId"]
         begun = time.monotonic()
@@ -136,9 +156,8 @@ class Executions:
                         cursor.stop(_BY_USER)
                     cursor.check()
                     self._put(execution, "RUNNING")
-                    self._carry_out(
-                        statement, execution, Binding(self._catalog, self._store, cursor, database), enforced
-                    )
+                    store, catalog = guarded(self._store, self._catalog, judge)
+                    self._carry_out(statement, execution, Binding(catalog, store, cursor, database), enforced)
                     cursor.check()
                 finally:
                     scanned = cursor.bytes_scanned
@@ -149,6 +168,8 @@ class Executions:
             self._finish(execution, "FAILED", f"{error.name}: {error.message}", begun, scanned)
         except AwsError as error:
             self._finish(execution, "FAILED", f"{error.code}: {error.message}", begun, scanned)
+        except AccessDenied as denied:
+            self._finish(execution, "FAILED", f"{PERMISSION_DENIED}: {denied.message}", begun, scanned)
         except Exception as error:
             log.exception("query %s failed inside the local Athena", execution_id)
             translated = from_duckdb(error)
@@ -163,11 +184,11 @@ class Executions:
         output = location.rpartition("/")[0] + "/"
         session = Session(execution["QueryExecutionId"], binding, binding.cursor, output, enforced)
         outcome = statement.run(session)
-        self._results.write(execution["QueryExecutionId"], outcome, location)
+        self._results.write(execution["QueryExecutionId"], outcome, location, binding.store)
         execution["UpdateCount"] = outcome.written
         if outcome.files is not None:
             uri = f"{location.rpartition('.')[0]}-manifest.csv"
-            self._store.write(uri, "".join(f"{file}\n" for file in outcome.files).encode())
+            binding.store.write(uri, "".join(f"{file}\n" for file in outcome.files).encode())
             execution["Statistics"]["DataManifestLocation"] = uri
 
     def _forget(self, execution_id: str) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+PERMISSION_DENIED = "PERMISSION_DENIED"
+
 _SYSTEM, _USER = 1, 2
 
 # Error name -> type; what stands nowhere here is the user's, type 1000.

@@ -20,14 +20,13 @@ Page = tuple[list[dict[str, Any]], list[Row], "str | None"]  # columns, rows, th
 class Results:
     """Rows of finished executions, one JSON document a line, under the state directory."""
 
-    def __init__(self, folder: Path, store: ObjectStore) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._store = store
 
-    def write(self, execution_id: str, outcome: Outcome, location: str) -> None:
+    def write(self, execution_id: str, outcome: Outcome, location: str, store: ObjectStore) -> None:
         """Keep the rows, and put the CSV (text for utilities) and its metadata at the output location."""
-        public, own = self._store.scratch_file(), self._store.scratch_file()
+        public, own = store.scratch_file(), store.scratch_file()
         shown = _csv if location.endswith(".csv") else _lines
         infos = [column_info(column) for column in outcome.columns]
         try:
@@ -40,8 +39,8 @@ class Results:
                 for batch in outcome.rows:
                     said.write(shown(batch))
                     kept.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
-            self._store.write(location, public)
-            self._store.write(f"{location}.metadata", json.dumps(infos).encode())
+            store.write(location, public)
+            store.write(f"{location}.metadata", json.dumps(infos).encode())
             own.replace(self._folder / f"{execution_id}.jsonl")
         finally:
             public.unlink(missing_ok=True)

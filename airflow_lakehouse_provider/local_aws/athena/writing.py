@@ -18,7 +18,7 @@ from airflow_lakehouse_provider.local_aws.athena.sql.casts import convert
 from airflow_lakehouse_provider.local_aws.athena.sql.errors import marked
 from airflow_lakehouse_provider.local_aws.athena.sql.types import Type, duckdb_type, parse_type
 from airflow_lakehouse_provider.local_aws.athena.text_serde import LazySimple, OpenCsv
-from airflow_lakehouse_provider.local_aws.s3 import ObjectStore, place, remove, split_uri
+from airflow_lakehouse_provider.local_aws.s3 import ObjectStore, remove, split_uri
 
 # Athena: "Athena supports writing to 100 unique partition and bucket combinations at once."
 OPEN_PARTITIONS = 100
@@ -83,7 +83,7 @@ def put(
             if target.keys:
                 written.partitions[values] = location
             uri = f"{location}/{bucket:05d}_{uuid.uuid4().hex}{_extension(target)}"
-            place(path, store.path(uri))
+            store.adopt(uri, path)
             placed.append(uri)
         written.files = placed
         yield written

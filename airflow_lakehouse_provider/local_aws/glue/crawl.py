@@ -86,7 +86,7 @@ class Crawl:
                 self._check()
                 relative = each.uri.removeprefix(below)
                 if not any(pattern.fullmatch(relative) for pattern in excluded):
-                    yield each
+                    yield from self._store.opened([each])
 
         def refused(stored: StoredObject, reason: str) -> None:
             self._say(f"WARN : {stored.uri} could not be classified and is left out: {reason}")

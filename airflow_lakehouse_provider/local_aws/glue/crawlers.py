@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,15 @@ from airflow_lakehouse_provider.local_aws.glue import crawl_filters, crawler_def
 from airflow_lakehouse_provider.local_aws.glue.catalog_writer import ACTIONS, ADD, DELETE, TABLE, UPDATE, Changes
 from airflow_lakehouse_provider.local_aws.glue.crawl import Crawl, CrawlStopped
 from airflow_lakehouse_provider.local_aws.glue.logs import WriteLog
+from airflow_lakehouse_provider.local_aws.glue.runs import RunIdentity
+from airflow_lakehouse_provider.local_aws.iam.access import AccessDenied
+from airflow_lakehouse_provider.local_aws.iam.guarded import guarded, guarded_log
 from airflow_lakehouse_provider.local_aws.s3 import ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, Handler, epoch, page
 
 CRAWLER, CRAWL = "crawler", "crawl"
 LOG_GROUP = "/aws-glue/crawlers"
+SESSION = "AWS-Crawler"  # of a crawl's role, as AWS names it
 
 # A crawl's state in ListCrawls -> the status in the crawler's LastCrawl
 LAST_STATUS = {"COMPLETED": "SUCCEEDED", "FAILED": "FAILED", "STOPPED": "CANCELLED"}
@@ -35,15 +39,24 @@ class Crawlers:
     :param store: what is crawled
     :param catalog: where tables and partitions are written
     :param write_log: ``(region, group, stream, lines)`` into CloudWatch Logs
+    :param identity: who a caller's crawl with this role is, its session of this name
     """
 
     target = "AWSGlue"
 
-    def __init__(self, state_dir: Path, store: ObjectStore, catalog: Catalog, write_log: WriteLog) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        store: ObjectStore,
+        catalog: Catalog,
+        write_log: WriteLog,
+        identity: Callable[[Caller, str, str], RunIdentity],
+    ) -> None:
         self._documents = Documents(Path(state_dir) / "crawlers.sqlite")
         self._store = store
         self._catalog = catalog
         self._write_log = write_log
+        self._identity = identity
         self._lock = threading.RLock()
         self._closed = False
         self._running: dict[str, tuple[threading.Thread, threading.Event]] = {}
@@ -157,8 +170,12 @@ class Crawlers:
             self._documents.put(CRAWL, crawl_id, crawl, owner=name)
             self._documents.put(CRAWLER, name, {**crawler, "State": "RUNNING"})
             stop = threading.Event()
+            identity = self._identity(caller, crawler["Role"], SESSION)
             thread = threading.Thread(
-                target=self._crawl, args=(crawler, crawl_id, caller.region, stop), name=f"crawl-{crawl_id}", daemon=True
+                target=self._crawl,
+                args=(crawler, crawl_id, caller.region, stop, identity),
+                name=f"crawl-{crawl_id}",
+                daemon=True,
             )
             self._running[name] = thread, stop
             thread.start()
@@ -197,19 +214,25 @@ class Crawlers:
             raise AwsError("EntityNotFoundException", f"Crawler entry with name {name} does not exist")
         return crawler
 
-    def _crawl(self, crawler: Document, crawl_id: str, region: str, stop: threading.Event) -> None:
+    def _crawl(
+        self, crawler: Document, crawl_id: str, region: str, stop: threading.Event, identity: RunIdentity
+    ) -> None:
         name = crawler["Name"]
+        write_log = guarded_log(self._write_log, identity.judge)
 
         def say(line: str) -> None:
-            self._write_log(region, LOG_GROUP, name, [f"[{crawl_id}] {line}"])
+            write_log(region, LOG_GROUP, name, [f"[{crawl_id}] {line}"])
 
-        crawl = Crawl(crawler=crawler, store=self._store, catalog=self._catalog, say=say, stopped=stop.is_set)
+        store, catalog = guarded(self._store, self._catalog, identity.judge)
+        crawl = Crawl(crawler=crawler, store=store, catalog=catalog, say=say, stopped=stop.is_set)
         state, error = "COMPLETED", None
         try:
+            if identity.refusal:
+                raise AwsError("InvalidInputException", identity.refusal)
             crawl.run()
         except CrawlStopped:
             state = "STOPPED"
-        except AwsError as failure:
+        except (AwsError, AccessDenied) as failure:
             state, error = "FAILED", failure.message
         except Exception as failure:
             state, error = "FAILED", f"Internal Service Exception: {type(failure).__name__}: {failure}"

@@ -13,7 +13,7 @@ from airflow_lakehouse_provider.local_aws.documents import Document, Documents
 from airflow_lakehouse_provider.local_aws.glue import definitions
 from airflow_lakehouse_provider.local_aws.glue.definitions import invalid
 from airflow_lakehouse_provider.local_aws.glue.logs import WriteLog
-from airflow_lakehouse_provider.local_aws.glue.runs import JobRun, RunRequest
+from airflow_lakehouse_provider.local_aws.glue.runs import JobRun, RunIdentity, RunRequest
 from airflow_lakehouse_provider.local_aws.s3 import ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, Handler, epoch, page
 
@@ -25,6 +25,7 @@ RETRIED = ("FAILED", "ERROR")  # AWS does not retry what timed out or was stoppe
 
 _MINUTE = 60.0
 _WAITING_RUNS = 1000
+SESSION = "GlueJobRunnerSession"  # of a run's role, as AWS names it
 _SERVER_ENDED = "The run ended with the local AWS that carried it out. Start the job again."
 
 
@@ -34,7 +35,7 @@ class Jobs:
     :param state_dir: where definitions and runs are kept
     :param store: where scripts lie, and what ``s3://`` means to Spark
     :param write_log: ``(region, group, stream, lines)`` into CloudWatch Logs
-    :param environment: what a caller's runs find in their environment: endpoint, region, credentials
+    :param identity: who a caller's run of a job with this role is, its session of this name
     :param processes: how many Spark runs have a process at once; further ones stay STARTING. The default is the
         environment's LAKEHOUSE_GLUE_PROCESSES, or two
     """
@@ -46,18 +47,18 @@ class Jobs:
         state_dir: Path,
         store: ObjectStore,
         write_log: WriteLog,
-        environment: Callable[[Caller], dict[str, str]],
+        identity: Callable[[Caller, str, str], RunIdentity],
         *,
         processes: int | None = None,
     ) -> None:
         self._documents = Documents(Path(state_dir) / "jobs.sqlite")
         self._store = store
         self._write_log = write_log
-        self._environment = environment
+        self._identity = identity
         self._slots = threading.BoundedSemaphore(processes or _processes())
         self._lock = threading.RLock()
         self._threads: dict[str, JobRun] = {}
-        self._environments: dict[str, Mapping[str, str]] = {}
+        self._identities: dict[str, RunIdentity] = {}
         self._closed = False
         self.operations: Mapping[str, Handler] = {
             "CreateJob": self.create_job,
@@ -166,7 +167,7 @@ class Jobs:
                 if not run.get("JobRunQueuingEnabled") or waiting >= _WAITING_RUNS:
                     raise AwsError("ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}")
                 run["JobRunState"] = "WAITING"
-            self._environments[run["Id"]] = self._environment(caller)
+            self._identities[run["Id"]] = self._identity(caller, job["Role"], SESSION)
             self._documents.put(RUN, run["Id"], run, owner=name)
             if run["JobRunState"] == "STARTING":
                 self._launch(job, run)
@@ -241,7 +242,7 @@ class Jobs:
                 arguments=arguments,
                 timeout=run["Timeout"] * _MINUTE,
                 region=run["Region"],
-                environment=self._environments[run["Id"]],
+                identity=self._identities[run["Id"]],
             ),
             store=self._store,
             write_log=self._write_log,
@@ -265,7 +266,7 @@ class Jobs:
     def _finished(self, run_id: str, state: str, error: str | None) -> None:
         with self._lock:
             self._threads.pop(run_id, None)
-            environment = self._environments.pop(run_id, {})
+            identity = self._identities.pop(run_id, None)
             run = self._documents.get(RUN, run_id)
             if run is None:
                 return
@@ -276,9 +277,9 @@ class Jobs:
                 return
             if self._closed:
                 return
-            if state in RETRIED and run["Attempt"] < job["MaxRetries"]:
+            if state in RETRIED and run["Attempt"] < job["MaxRetries"] and identity is not None:
                 attempt = _next_attempt(run)
-                self._environments[attempt["Id"]] = environment
+                self._identities[attempt["Id"]] = identity
                 self._documents.put(RUN, attempt["Id"], attempt, owner=run["JobName"])
                 self._launch(job, attempt)
             else:
@@ -303,7 +304,7 @@ class Jobs:
             thread = self._threads.get(run_id)
             if thread is None:
                 self._documents.put(RUN, run_id, _ended(run, "STOPPED", None))
-                self._environments.pop(run_id, None)
+                self._identities.pop(run_id, None)
                 return
             run.update(JobRunState="STOPPING", LastModifiedOn=epoch())
             self._documents.put(RUN, run_id, run)

@@ -10,14 +10,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_lakehouse_provider.local_aws.glue import modules, spark
 from airflow_lakehouse_provider.local_aws.glue.definitions import SPARK_COMMANDS
 from airflow_lakehouse_provider.local_aws.glue.logs import LogFollower, WriteLog
 from airflow_lakehouse_provider.local_aws.glue.processes import GroupProcess, base_environment
+from airflow_lakehouse_provider.local_aws.iam.access import AccessDenied
+from airflow_lakehouse_provider.local_aws.iam.guarded import guarded_log, guarded_store
+from airflow_lakehouse_provider.local_aws.iam.judged_files import CompileError
 from airflow_lakehouse_provider.local_aws.s3 import JOBS, ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import AwsError
+
+if TYPE_CHECKING:
+    from airflow_lakehouse_provider.local_aws.iam.enforcement import Judge
 
 _AWSGLUE = Path(__file__).with_name("awsglue")
 _TICK = 0.2  # seconds between two looks at a run
@@ -48,6 +54,20 @@ class Slot(Protocol):
 
 
 @dataclass(frozen=True)
+class RunIdentity:
+    """Who a run is.
+
+    :ivar environment: what it finds in its environment: endpoint, region, credentials
+    :ivar judge: of what it may; None lets everything pass
+    :ivar refusal: why it cannot be anybody: the run fails with it
+    """
+
+    environment: Mapping[str, str]
+    judge: Judge | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
 class RunRequest:
     """Everything that a run needs to know; nothing in it changes."""
 
@@ -57,7 +77,7 @@ class RunRequest:
     arguments: Mapping[str, str]
     timeout: float  # seconds
     region: str
-    environment: Mapping[str, str]
+    identity: RunIdentity
 
     @property
     def is_spark(self) -> bool:
@@ -95,7 +115,7 @@ class JobRun:
         finished: Callable[[str, str, str | None], None],
     ) -> None:
         self.request = request
-        self._store = store
+        self._store = guarded_store(store, request.identity.judge)
         self._slot = slot
         self._started = started
         self._finished = finished
@@ -103,8 +123,9 @@ class JobRun:
         self._thread = threading.Thread(target=self._run, name=f"glue-{request.run_id}", daemon=True)
         self.directory = store.root / JOBS / request.run_id
         self._working = self.directory / "work"
+        own_log = guarded_log(write_log, request.identity.judge)
         self._logs = [
-            LogFollower(self.directory / f"{name}.log", write_log, request.region, group, request.run_id)
+            LogFollower(self.directory / f"{name}.log", own_log, request.region, group, request.run_id)
             for name, group in request.log_groups.items()
         ]
 
@@ -127,7 +148,7 @@ class JobRun:
             state = "STOPPED"
         except RunFailure as failure:
             error = str(failure)
-        except AwsError as failure:
+        except (AwsError, AccessDenied) as failure:
             error = failure.message
         except Exception as failure:
             error = f"The run could not be carried out: {type(failure).__name__}: {failure}"
@@ -186,6 +207,8 @@ class JobRun:
         :raises RunFailure: in a sentence
         """
         request, arguments = self.request, self.request.arguments
+        if request.identity.refusal:
+            raise RunFailure(request.identity.refusal)
         library, own = self.directory / "lib", self.directory / "script"
         for folder in (library, own, self._working, self.directory / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -209,12 +232,11 @@ class JobRun:
                 path += [str(installed)] if installed else []
             environment = {
                 **base_environment(self.directory),
-                **(spark.environment(directory=self.directory, store=self._store.root, conf=arguments.get(CONF, ""))
-                   if request.is_spark else {}),
-                **request.environment,
+                **(self._spark(arguments.get(CONF, "")) if request.is_spark else {}),
+                **request.identity.environment,
                 "PYTHONPATH": ":".join(path),
             }  # fmt: skip
-        except (ValueError, modules.ModuleInstallError) as error:
+        except (ValueError, modules.ModuleInstallError, CompileError) as error:
             raise RunFailure(str(error)) from None
         specification = self.directory / "run.json"
         outcome = self.directory / "outcome.json"
@@ -223,10 +245,16 @@ class JobRun:
         )
         return specification, environment
 
+    def _spark(self, conf: str) -> dict[str, str]:
+        judged = self.request.identity.judge is not None
+        return spark.environment(directory=self.directory, store=self._store.root, conf=conf, judged=judged)
+
     def _fetch(self, uri: str, folder: Path, what: str) -> Path:
         target = folder / uri.rstrip("/").rpartition("/")[2]
         try:
             target.write_bytes(self._store.read(uri))
+        except AccessDenied as denied:
+            raise RunFailure(f"{what} could not be read from {uri}: {denied.message}") from None
         except (AwsError, ValueError, OSError) as error:
             reason = error.message if isinstance(error, AwsError) else str(error)
             raise RunFailure(f"{what} could not be read from {uri}: {reason}. Upload it first.") from None

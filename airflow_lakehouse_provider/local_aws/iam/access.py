@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_lakehouse_provider.local_aws.wire import AwsError
-
 
 @dataclass(frozen=True)
 class Call:
@@ -38,9 +36,10 @@ class Access:
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-class AccessDenied(AwsError):
-    """IAM says no; the sentence is AWS's own."""
+class AccessDenied(Exception):
+    """IAM says no; the sentence is AWS's own. No AwsError, so that nothing takes it for a thing that is missing."""
 
     def __init__(self, message: str, access: Access) -> None:
-        super().__init__("AccessDeniedException", message, 403)
+        super().__init__(message)
+        self.message = message
         self.access = access

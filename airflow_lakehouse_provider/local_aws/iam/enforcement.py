@@ -5,37 +5,34 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_lakehouse_provider.local_aws.iam import evaluate, policy
-from airflow_lakehouse_provider.local_aws.iam.access import Access, AccessDenied
+from airflow_lakehouse_provider.local_aws.iam.access import Access, AccessDenied, Call
+from airflow_lakehouse_provider.local_aws.iam.account import Account
+from airflow_lakehouse_provider.local_aws.iam.actions import accesses
 from airflow_lakehouse_provider.local_aws.iam.evaluate import Principal, ResourcePolicy
-from airflow_lakehouse_provider.local_aws.iam.principals import Principals
+from airflow_lakehouse_provider.local_aws.iam.principals import Principals, Session
 from airflow_lakehouse_provider.local_aws.iam.variables import Values
 
 CALLS = "iam-calls.jsonl"
 
 
-class Judge(Protocol):
-    """What a service that acts for a caller asks before it does."""
-
-    def __call__(self, *accesses: Access) -> None:
-        """:raises AccessDenied: the caller may not"""
-
-
 class Enforcement:
     """The judge of one account.
 
+    :param account: whose resources are judged
     :param calls: a file for what was judged, a JSON line for each that differs
     """
 
-    def __init__(self, region: str, account_id: str, calls: Path) -> None:
-        self.principals = Principals(account_id)
-        self._region = region
-        self._account_id = account_id
+    def __init__(self, account: Account, calls: Path) -> None:
+        self.principals = Principals(account.account_id)
+        self.account = account
+        self._region = account.region
+        self._account_id = account.account_id
         self._calls = calls
         self._lock = threading.Lock()
         self._seen: set[str] = set(calls.read_text().splitlines()) if calls.exists() else set()
@@ -59,14 +56,22 @@ class Enforcement:
 
     def on_behalf(self, principal: Principal, via: str) -> Judge:
         """A judge for what a service does past the API for a principal."""
-        return lambda *accesses: self.judge(principal, accesses, via=via)
+        return Judge(self, lambda: principal, via)
 
-    def trusts(self, role_arn: str, service: str) -> bool:
-        """Whether a role lets a service assume it, on behalf of this account."""
-        return self.decide(
-            Principal(service, evaluate.SERVICE),
-            Access("sts:AssumeRole", role_arn, {"aws:sourceaccount": (self._account_id,)}),
-        ).allowed
+    def assume(self, role: str, session_name: str, service: str) -> Session:
+        """A session of a role for a service, if the role's trust lets it.
+
+        :param role: name or ARN
+        :raises AccessDenied: it does not
+        """
+        arn = role if role.startswith("arn:") else self.account.role_arn(role)
+        on_behalf = {"aws:sourceaccount": (self._account_id,)}
+        self.judge(Principal(service, evaluate.SERVICE), [Access("sts:AssumeRole", arn, on_behalf)])
+        return self.principals.session(arn, session_name)
+
+    def of_session(self, session: Session) -> Judge:
+        """A judge for what a service does as a role: by the policies that the role has at that moment."""
+        return Judge(self, lambda: self.principals.of_role(session.role_arn, session.name), "")
 
     def _common(self, via: str) -> Values:
         now = datetime.now(timezone.utc)
@@ -117,6 +122,20 @@ class Enforcement:
                 self._seen.add(line)
                 with self._calls.open("a", encoding="utf-8") as file:
                     file.write(line + "\n")
+
+
+class Judge:
+    """What a service that acts for a principal asks before it does: as if it called the API."""
+
+    def __init__(self, enforcement: Enforcement, principal: Callable[[], Principal], via: str) -> None:
+        self._enforcement = enforcement
+        self._principal = principal
+        self._via = via
+
+    def __call__(self, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+        """:raises AccessDenied: the principal may not"""
+        needed = accesses(Call(service, operation, parameters), self._enforcement.account)
+        self._enforcement.judge(self._principal(), needed, via=self._via)
 
 
 def _sentence(principal: Principal, access: Access, reason: str) -> str:

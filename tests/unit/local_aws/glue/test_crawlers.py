@@ -12,6 +12,7 @@ import pytest
 from airflow_lakehouse_provider.local_aws.glue import crawl as crawl_module
 from airflow_lakehouse_provider.local_aws.glue.crawlers import Crawlers
 from airflow_lakehouse_provider.local_aws.glue.globs import glob
+from airflow_lakehouse_provider.local_aws.glue.runs import RunIdentity
 from airflow_lakehouse_provider.local_aws.wire import AwsError
 
 from .conftest import Calls, wait_for
@@ -25,7 +26,7 @@ LOG = {"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
 
 @pytest.fixture
 def service(state_dir, store, catalog, logs):
-    service = Crawlers(state_dir, store, catalog, logs.write)
+    service = Crawlers(state_dir, store, catalog, logs.write, lambda *_: RunIdentity({}))
     yield service
     service.close()
 
@@ -433,7 +434,7 @@ class TestCrawls:
         del crashed["EndTime"]
         service._documents.put("crawl", "crashed", crashed, owner="crawler")
         service.close()
-        again = Crawlers(state_dir, store, catalog, logs.write)
+        again = Crawlers(state_dir, store, catalog, logs.write, lambda *_: RunIdentity({}))
         try:
             found = Calls(again).ListCrawls(CrawlerName="crawler")["Crawls"]
             assert [(each["CrawlId"], each["State"]) for each in found] == [

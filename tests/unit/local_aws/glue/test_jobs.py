@@ -14,6 +14,7 @@ import pytest
 
 from airflow_lakehouse_provider.local_aws.glue import jobs as jobs_module
 from airflow_lakehouse_provider.local_aws.glue.jobs import Jobs
+from airflow_lakehouse_provider.local_aws.glue.runs import RunIdentity
 from airflow_lakehouse_provider.local_aws.wire import AwsError
 
 from .conftest import Calls, wait_for
@@ -27,7 +28,8 @@ def start(state_dir, store, logs):
     made = []
 
     def make():
-        made.append(Jobs(state_dir, store, logs.write, lambda caller: {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}))
+        nowhere = RunIdentity({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+        made.append(Jobs(state_dir, store, logs.write, lambda *_: nowhere))
         return Calls(made[-1])
 
     yield make
@@ -381,11 +383,12 @@ DIES = """
 import os, signal, sys, time
 from pathlib import Path
 from airflow_lakehouse_provider.local_aws.glue.jobs import Jobs
+from airflow_lakehouse_provider.local_aws.glue.runs import RunIdentity
 from airflow_lakehouse_provider.local_aws.s3 import STATE, ObjectStore
 from airflow_lakehouse_provider.local_aws.wire import Caller
 store = ObjectStore(sys.argv[1])
 lines = []
-jobs = Jobs(store.root / STATE, store, lambda *written: lines.append(written), lambda caller: {})
+jobs = Jobs(store.root / STATE, store, lambda *written: lines.append(written), lambda *_: RunIdentity({}))
 call = lambda name, **request: jobs.operations[name](request, Caller())
 call("CreateJob", Name="job", Role="r", Command={"Name": "pythonshell", "ScriptLocation": "s3://code/job.py"})
 run_id = call("StartJobRun", JobName="job")["JobRunId"]

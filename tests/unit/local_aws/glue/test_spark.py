@@ -8,6 +8,7 @@ import pytest
 
 from airflow_lakehouse_provider.local_aws.glue import class_archive, runs, spark
 from airflow_lakehouse_provider.local_aws.glue.jobs import Jobs
+from airflow_lakehouse_provider.local_aws.glue.runs import RunIdentity
 
 from .conftest import Calls, wait_for
 
@@ -75,7 +76,7 @@ def test_a_class_archive_where_nothing_can_be_written(tmp_path, monkeypatch):
 def test_spark_runs_wait_for_a_place(store, state_dir, logs, monkeypatch):
     monkeypatch.setattr(runs.spark, "environment", lambda **_: {})
     store.write("s3://code/a.py", b"import time; print(1, flush=True); time.sleep(600)")
-    service = Jobs(state_dir, store, logs.write, lambda caller: {}, processes=1)
+    service = Jobs(state_dir, store, logs.write, lambda *_: RunIdentity({}), processes=1)
     try:
         calls = Calls(service)
         command = {"Name": "glueetl", "ScriptLocation": "s3://code/a.py"}
@@ -101,4 +102,4 @@ def test_spark_runs_wait_for_a_place(store, state_dir, logs, monkeypatch):
 def test_a_wrong_number_of_processes(store, state_dir, logs, monkeypatch, value):
     monkeypatch.setenv("LAKEHOUSE_GLUE_PROCESSES", value)
     with pytest.raises(ValueError, match=f"LAKEHOUSE_GLUE_PROCESSES must be a whole number from 1 on, not '{value}'"):
-        Jobs(state_dir, store, logs.write, lambda caller: {})
+        Jobs(state_dir, store, logs.write, lambda *_: RunIdentity({}))
