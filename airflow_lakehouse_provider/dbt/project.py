@@ -196,14 +196,14 @@ def _file_digest(file: Path) -> str:
 def _s3_zip(s3: Any, uri: str, bucket: str, key: str) -> tuple[str, Callable[[Path], None]]:
     with _told(uri):
         found = s3.head_object(Bucket=bucket, Key=key)
-    etag, version = found["ETag"], found.get("VersionId")
+    etag = found["ETag"]
 
     def fill(folder: Path) -> None:
         archive = folder / ".project.zip"
-        # The very object that was looked at: another may be put in its place meanwhile.
-        which = {"VersionId": version} if version and version != "null" else {"IfMatch": etag}
+        # The very object that was looked at: another may be put in its place meanwhile. By its ETag, as a read by
+        # version asks for s3:GetObjectVersion.
         with _told(uri):
-            answer = s3.get_object(Bucket=bucket, Key=key, **which)
+            answer = s3.get_object(Bucket=bucket, Key=key, IfMatch=etag)
             with archive.open("wb") as copy:
                 shutil.copyfileobj(answer["Body"], copy)
         content = folder / "content"
@@ -214,7 +214,7 @@ def _s3_zip(s3: Any, uri: str, bucket: str, key: str) -> tuple[str, Callable[[Pa
             item.rename(folder / item.name)
         content.rmdir()
 
-    return f"s3 zip {uri} {etag} {version}", fill
+    return f"s3 zip {uri} {etag}", fill
 
 
 def _s3_prefix(s3: Any, uri: str, bucket: str, key: str) -> tuple[str, Callable[[Path], None]]:

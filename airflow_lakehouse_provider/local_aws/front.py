@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_PRESIGNED = re.compile(r"X-Amz-Credential=([^/&]+)/\d{8}/([^/&]+)/([^/&]+)/aws4_request")
 _ONE_RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-\d+")
 _READS = ("GET", "HEAD", "OPTIONS")
 _REST_JSON = ("airflow",)
@@ -129,8 +130,11 @@ class Front:
         return self._motos(environ, start_response, service)
 
     def _caller(self, environ: Mapping[str, Any]) -> tuple[Caller, str]:
-        match = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-        key, _, service = match.groups() if match else ("anonymous", self._region, "s3")
+        signed = environ.get("HTTP_AUTHORIZATION", ""), unquote(environ.get("QUERY_STRING", ""))
+        match = _CREDENTIAL.search(signed[0]) or _PRESIGNED.search(signed[1])
+        # Unsigned are the calls of web identities, which STS answers, and those of anybody, which S3 does.
+        a_form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+        key, _, service = match.groups() if match else ("anonymous", self._region, "sts" if a_form else "s3")
         # One region is all there is, whichever a call was signed for: tools have defaults of their own.
         return Caller(self._region, self._account_id, key, self.endpoint), service
 

@@ -17,7 +17,7 @@ import pytest
 _SERVE = """
 import sys
 from airflow_lakehouse_provider.local_aws.server import LocalAws
-with LocalAws(sys.argv[1]) as local:
+with LocalAws(sys.argv[1], enforce_iam=bool(sys.argv[2:])) as local:
     print(local.endpoint, flush=True)
     sys.stdin.read()
 """
@@ -75,6 +75,14 @@ class Terraform:
             if each["change"]["actions"] not in (["no-op"], ["read"])
         ] or ["outputs"]
 
+    def lakehouse(self, *arguments: str) -> str:
+        """What the ``lakehouse`` command says, of this copy's lakehouse.yaml and by the same credentials."""
+        config = self.folder.parents[1] / "example_dags" / "lakehouse.yaml"
+        command = [sys.executable, "-m", "airflow_lakehouse_provider.cli", *arguments, "--config", str(config)]
+        ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **self.environment})
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
     def show(self, *plan: str) -> dict[str, Any]:
         shown: dict[str, Any] = json.loads(self("show", "-json", *plan).stdout)
         return shown
@@ -86,12 +94,12 @@ class Terraform:
 class Local:
     """A local AWS with nothing in it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, enforce_iam: bool) -> None:
         self.root = root
         self.log = root.parent / "local.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(root)],
+                [sys.executable, "-c", _SERVE, str(root), *(["enforce"] if enforce_iam else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -108,11 +116,13 @@ class Local:
             "AWS_REGION": "us-east-1",
         }
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, credentials: dict[str, str] | None = None) -> Any:
+        """A client of the account's root user, or of the credentials that AssumeRole gave."""
         import boto3
 
-        session = boto3.Session("local", "local", region_name="us-east-1")
-        return session.client(service, endpoint_url=self.endpoint)
+        given = credentials or {"AccessKeyId": "local", "SecretAccessKey": "local", "SessionToken": None}
+        keys = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return boto3.Session(*keys, region_name="us-east-1").client(service, endpoint_url=self.endpoint)
 
     def stop(self) -> None:
         assert self.process.stdin is not None
@@ -143,9 +153,11 @@ def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    """A module's own; with ``ENFORCE_IAM = True`` in the module its calls are judged."""
     pytest.importorskip("moto", reason="needs the extra 'local'")
-    started = Local(tmp_path_factory.mktemp("local") / "root")
+    enforce_iam = getattr(request.module, "ENFORCE_IAM", False)
+    started = Local(tmp_path_factory.mktemp("local") / "root", enforce_iam=enforce_iam)
     yield started
     started.stop()
 

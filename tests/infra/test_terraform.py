@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
+from .month import Month, lakehouse_yaml
+
 pytestmark = [pytest.mark.infra, pytest.mark.xdist_group("terraform")]
-
-DBT = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(Path(__file__).parents[2] / ".venv-dbt/bin/dbt")
-LAKEHOUSE = [sys.executable, "-m", "airflow_lakehouse_provider.cli"]
-ROWS = 4000
-
-
-def lakehouse_yaml(terraform):
-    return terraform.folder.parents[1] / "example_dags" / "lakehouse.yaml"
 
 
 def resources(module):
@@ -287,20 +278,12 @@ def test_an_update_then_the_plan_is_empty_again(terraform, local):
     assert terraform.changes() == []
 
 
-def test_the_code_is_uploaded_by_sync(terraform, local, tmp_path):
-    environment = {**os.environ, **local.environment}
-    config = ("--config", str(lakehouse_yaml(terraform)))
-
-    def lakehouse(*arguments):
-        return subprocess.run([*LAKEHOUSE, *arguments], capture_output=True, text=True, env=environment, check=True)
-
-    lakehouse("mwaa", "bundle", "--out", str(tmp_path / "bundle"), *config)
-    dry = lakehouse("mwaa", "sync", str(tmp_path / "bundle"), "--dry-run", *config)
-    assert "+ glue_scripts/clean_trips.py" in dry.stdout
-    tfvars = terraform.folder / "mwaa.auto.tfvars.json"
-    lakehouse("mwaa", "sync", str(tmp_path / "bundle"), "--tfvars", str(tfvars), *config)
-    again = lakehouse("mwaa", "sync", str(tmp_path / "bundle"), "--dry-run", *config)
-    assert "0 new and 0 changed" in again.stdout
+def test_the_code_is_uploaded_by_sync(terraform, tmp_path):
+    bundle, tfvars = str(tmp_path / "bundle"), terraform.folder / "mwaa.auto.tfvars.json"
+    terraform.lakehouse("mwaa", "bundle", "--out", bundle)
+    assert "+ glue_scripts/clean_trips.py" in terraform.lakehouse("mwaa", "sync", bundle, "--dry-run")
+    terraform.lakehouse("mwaa", "sync", bundle, "--tfvars", str(tfvars))
+    assert "0 new and 0 changed" in terraform.lakehouse("mwaa", "sync", bundle, "--dry-run")
     versions = json.loads(tfvars.read_text())["mwaa_object_versions"]
     assert set(versions) == {"plugins", "requirements", "startup_script"}
     assert all(versions.values())
@@ -309,102 +292,16 @@ def test_the_code_is_uploaded_by_sync(terraform, local, tmp_path):
 
 @pytest.mark.spark
 def test_a_month_runs_on_it(terraform, local, tmp_path, monkeypatch):
-    if not Path(DBT).is_file():
-        pytest.skip("no dbt environment (.venv-dbt)")
-    pytest.importorskip("airflow")
-    from airflow_lakehouse_provider import sample_data
-    from airflow_lakehouse_provider._compat import TaskDeferred
-    from airflow_lakehouse_provider.config import Lakehouse
-    from airflow_lakehouse_provider.month import Month
-    from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
-    from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
-    from airflow_lakehouse_provider.sensors.crawler import CrawlerCompletionSensor
-
     for name, value in local.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
-    lakehouse = Lakehouse.load(lakehouse_yaml(terraform))
-    month = Month.parse("2024-01")
-
-    class Pushed(dict):
-        map_index, try_number, task_id, dag_id, run_id, max_tries = -1, 1, "task", "dag", "run", 0
-
-        def xcom_push(self, key, value, **more):
-            self[key] = value
-
-    def run(make):
-        context = {"ti": Pushed(), "params": {}, "run_id": "run", "dag_run": None}
-        context["task_instance"] = context["ti"]
-        try:
-            return make().execute(context)
-        except TaskDeferred as deferred:
-            path, arguments = deferred.trigger.serialize()
-            module, _, name = path.rpartition(".")
-            trigger = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(arguments)))
-
-            async def first():
-                async for event in trigger.run():
-                    return json.loads(json.dumps(event.payload))
-
-            return getattr(make(), deferred.method_name)(context, event=asyncio.run(first()))
-
-    raw = sample_data.write("yellow", month, ROWS, tmp_path)
-    local.client("s3").upload_file(str(raw), "nyc-taxi-raw", lakehouse.raw_key("yellow", month))
-    cleaned = run(
-        lambda: GlueMonthlyJobOperator(
-            task_id="clean",
-            job_name=lakehouse.glue.job,
-            year=2024,
-            month=1,
-            script_args={
-                "--service": "yellow",
-                "--raw_uri": lakehouse.raw_uri("yellow", month),
-                "--cleaned_uri": lakehouse.zones.cleaned,
-                "--report_uri": f"{lakehouse.zones.artifacts}/reports/run.json",
-            },
-            job_poll_interval=0.5,
-            deferrable=True,
-        )
-    )
-    assert cleaned["report"]["rows_read"] == cleaned["report"]["rows_kept"] + cleaned["report"]["rows_quarantined"]
-    crawled = run(
-        lambda: CrawlerCompletionSensor(
-            task_id="catalogue",
-            crawler_name=lakehouse.glue.crawler,
-            since=cleaned["completed_on"],
-            poke_interval=0.5,
-            timeout=120,
-            deferrable=True,
-        )
-    )
-    assert crawled["state"] == "COMPLETED"
-    dbt = {
-        "project": str(terraform.folder.parents[1] / "dbt_models"),
-        "dbt_executable": DBT,
-        "schema": lakehouse.databases.marts,
-        "s3_staging_dir": f"{lakehouse.zones.results}/dbt/",
-        "s3_data_dir": f"{lakehouse.zones.curated}/",
-        "work_group": lakehouse.athena.work_group,
-        "artifacts_uri": f"{lakehouse.zones.artifacts}/dbt",
-        "vars": {"year": 2024, "month": 1, "cleaned_database": lakehouse.databases.cleaned},
-    }
-    built = run(lambda: DbtAthenaOperator(task_id="dbt", command="build", **dbt))
-    assert built["success"]
-    assert set(built["counts"]) <= {"success", "pass", "warn", "no-op"}
-    s3 = local.client("s3")
-    assert s3.list_objects_v2(Bucket="nyc-taxi-curated")["KeyCount"] > 0
-    # And the other place of dbt: its Glue job.
-    again = run(
-        lambda: DbtAthenaOperator(
-            task_id="dbt_in_glue",
-            command="run",
-            glue_job_name=lakehouse.dbt.glue_job,
-            job_poll_interval=0.5,
-            deferrable=True,
-            **{name: value for name, value in dbt.items() if name != "dbt_executable"},
-        )
-    )
-    assert again["success"]
+    month = Month(terraform, local)
+    month.upload_raw(tmp_path)
+    month.clean()
+    month.crawl()
+    built = month.dbt("build")
+    assert local.client("s3").list_objects_v2(Bucket="nyc-taxi-curated")["KeyCount"] > 0
+    again = month.dbt_in_glue("run")
     assert 0 < again["counts"]["success"] < built["counts"]["success"]  # the seeds were built once
     groups = {each["logGroupName"] for each in local.client("logs").describe_log_groups()["logGroups"]}
     assert not {group for group in groups if group.startswith("/aws-glue/jobs")}

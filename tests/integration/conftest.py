@@ -19,7 +19,7 @@ import pytest
 _SERVE = """
 import sys
 from airflow_lakehouse_provider.local_aws.server import LocalAws
-with LocalAws(sys.argv[1], port=int(sys.argv[2]), region=sys.argv[3]) as local:
+with LocalAws(sys.argv[1], port=int(sys.argv[2]), region=sys.argv[3], enforce_iam=sys.argv[4] == "True") as local:
     print(local.endpoint, flush=True)
     sys.stdin.read()
 """
@@ -30,7 +30,7 @@ class LocalAwsProcess:
 
     account_id = "123456789012"
 
-    def __init__(self, root: Path, *, port: int = 0, region: str = "us-east-1") -> None:
+    def __init__(self, root: Path, *, port: int = 0, region: str = "us-east-1", enforce_iam: bool = False) -> None:
         pytest.importorskip("moto", reason="needs the extra 'local'")
         from airflow_lakehouse_provider.local_aws.catalog import Catalog
         from airflow_lakehouse_provider.local_aws.s3 import STATE, ObjectStore
@@ -40,7 +40,7 @@ class LocalAwsProcess:
         self._log = root.parent / f"{root.name}.log"
         with self._log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(root), str(port), region],
+                [sys.executable, "-c", _SERVE, str(root), str(port), region, str(enforce_iam)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -70,12 +70,14 @@ class LocalAwsProcess:
             "AWS_REGION": self.region,
         }
 
-    def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client of it."""
+    def client(self, service: str, credentials: dict[str, str] | None = None, **config: Any) -> Any:
+        """A boto3 client of it, by the credentials that AssumeRole gave, or by the root user's."""
         import boto3
         from botocore.config import Config
 
-        session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=self.region)
+        given = credentials or {"AccessKeyId": "local", "SecretAccessKey": "local"}
+        keys = (given["AccessKeyId"], given["SecretAccessKey"], given.get("SessionToken"))
+        session = boto3.Session(*keys, region_name=self.region)
         settings = Config(**{"retries": {"total_max_attempts": 1}, "max_pool_connections": 32, **config})
         return session.client(service, endpoint_url=self.endpoint, config=settings)
 

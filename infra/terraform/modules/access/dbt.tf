@@ -30,10 +30,11 @@ locals {
       resources = ["${local.artifacts.root_arn}${local.l.folders.dbt}*"]
     },
     {
+      # Without it S3 answers 403 instead of 404 for what is not there yet. HeadObject carries no prefix.
       sid       = "HandOverList"
       actions   = ["s3:ListBucket"]
       resources = [local.artifacts.bucket_arn]
-      when      = { "StringLike s3:prefix" = ["${local.artifacts.prefix}${local.l.folders.dbt}*"] }
+      when      = { "StringLikeIfExists s3:prefix" = ["${local.artifacts.prefix}${local.l.folders.dbt}*"] }
     },
   ]
 
