@@ -1,8 +1,8 @@
 """The Athena queries of an invocation that are still running, found and stopped.
 
 Known by their ids from dbt's log, and by the invocation in their comment: a dbt that is killed may have started one
-that it never told of. Also a program, ``PROGRAM``, for when the worker is gone: its standard input is a JSON object of
-:func:`stop_running`'s arguments.
+that it never told of. Also a program, ``PROGRAM``, for when the worker is gone: the first line of its standard input is
+a JSON object of :func:`stop_running`'s arguments, and its end tells that dbt has ended.
 """
 
 from __future__ import annotations
@@ -75,10 +75,13 @@ def _latest(athena: Any, work_group: str | None) -> list[str]:
 
 
 def main() -> None:
-    """Stop what the JSON object on standard input tells; credentials, region and endpoints are in the environment."""
+    """Stop what standard input tells, at once and when dbt has ended; credentials and region are in the environment."""
     import boto3
     from botocore.config import Config
 
-    told = json.loads(sys.stdin.read())
+    told = json.loads(sys.stdin.readline())
     config = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 3})
-    stop_running(boto3.client("athena", config=config), **told)
+    athena = boto3.client("athena", config=config)
+    stop_running(athena, **{**told, "settle": 0.0})
+    sys.stdin.read()
+    stop_running(athena, **told)

@@ -6,9 +6,10 @@ command's group gets SIGINT - on which dbt stops its Athena queries, which on SI
 has not ended ``GRACE_SECONDS`` later.
 
 What the starter writes into the lifeline are its last orders, a JSON object a line, the newer members in place of the
-older: ``{"command": [...], "environment": {...}, "input": {...}}``. They are kept in memory alone and carried out, with
-``input`` as the command's standard input, when the starter died and the command has ended: Athena queries of a dbt that
-was killed do not end by themselves. A starter that closes the lifeline in peace says ``{"command": null}`` first.
+older: ``{"command": [...], "environment": {...}, "input": {...}}``. They are kept in memory alone and carried out when
+the starter has died: Athena queries of a dbt that was killed do not end by themselves. That command begins at once,
+with ``input`` as a line on its standard input, which ends when the supervised command has. A starter that closes the
+lifeline in peace says ``{"command": null}`` first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 # Airflow 3 sends SIGKILL five seconds after it asked a task to end; dbt needs half a second to stop its queries, and
 # what is left of them is stopped after it.
-GRACE_SECONDS = 1.5
+GRACE_SECONDS = 1.25
 TELL_PID = "--tell-pid"
 # For the last orders.
 ORDERS_SECONDS = 30.0
@@ -68,6 +69,7 @@ def main(command: Sequence[str]) -> int:
         if lifeline in ready and not orders.hear(lifeline):
             lifeline = None
             ending.append(0)
+            orders.begin()
         if ending and deadline is None:
             deadline = time.monotonic() + GRACE_SECONDS
             _signal_group(child.pid, signal.SIGINT)
@@ -77,7 +79,8 @@ def main(command: Sequence[str]) -> int:
     # What the command may have left running in its group.
     _signal_group(child.pid, signal.SIGKILL)
     if lifeline is None or os.getppid() == 1 or orders.ended(lifeline):
-        orders.carry_out()
+        orders.begin()
+        orders.finish()
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
@@ -87,6 +90,7 @@ class Orders:
     def __init__(self) -> None:
         self._rest = b""
         self._told: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | None = None
 
     def hear(self, lifeline: int) -> bool:
         """Take in what there is; False at the lifeline's end."""
@@ -106,22 +110,41 @@ class Orders:
                 return True
         return False
 
-    def carry_out(self) -> None:
-        command = self._told.get("command")
+    def begin(self) -> None:
+        """Start carrying them out, once: what it does takes a second to start, and dbt as long to end."""
+        command = self._told.pop("command", None)
         if not command:
             return
         try:
-            subprocess.run(
+            self._process = subprocess.Popen(
                 command,
-                input=json.dumps(self._told.get("input") or {}).encode(),
                 env={**os.environ, **(self._told.get("environment") or {})},
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=ORDERS_SECONDS,
-                check=False,
             )
-        except (OSError, subprocess.TimeoutExpired):
+            self._write(json.dumps(self._told.get("input") or {}) + "\n")
+        except OSError:
             return
+
+    def finish(self) -> None:
+        """Tell what was begun that the supervised command has ended, and wait for it."""
+        if self._process is None:
+            return
+        try:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.wait(ORDERS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        except OSError:
+            return
+
+    def _write(self, line: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode())
+        self._process.stdin.flush()
 
 
 def _signal_group(group: int, number: int) -> None:

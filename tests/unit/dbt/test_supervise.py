@@ -162,4 +162,23 @@ sys.stdin.read()
     starter.kill()
     starter.communicate()
     assert all(gone(pid) for pid in pids)
-    assert (file.read_text() if file.exists() else None) == (None if peaceful else 'me {"a": 1}')
+    assert (file.read_text() if file.exists() else None) == (None if peaceful else 'me {"a": 1}\n')
+
+
+def test_the_last_orders_begin_at_the_kill_and_learn_of_the_end(tmp_path):
+    """A child that takes its grace: by its end, what was ordered has long begun."""
+    file = tmp_path / "times"
+    noted = f"open({str(file)!r}, 'a').write(f'{{time.monotonic()}} ')"
+    order = [sys.executable, "-c", f"import sys, time; sys.stdin.readline(); {noted}; sys.stdin.read(); {noted}"]
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    )
+    command = [supervise.__file__, sys.executable, "-c", stubborn]
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.stdin.write(json.dumps({"command": order}) + "\n")
+    process.communicate()
+    begun, told = map(float, file.read_text().split())
+    assert told - begun > supervise.GRACE_SECONDS / 2
