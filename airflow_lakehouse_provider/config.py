@@ -70,6 +70,7 @@ class Dbt:
 
     :ivar glue_job: the Glue job of run_dbt.py; None where there is none
     :ivar connection: the Airflow connection of dbt on a worker, whose role may use Athena
+    :ivar pool: the Airflow pool in which runs of dbt take turns
     """
 
     project: str
@@ -79,6 +80,7 @@ class Dbt:
     threads: int
     glue_job: str | None = None
     connection: str = "aws_default"
+    pool: str = "default_pool"
 
     @property
     def aws_conn_id(self) -> str:
@@ -166,6 +168,7 @@ class Lakehouse:
                 threads=dbt.take("threads", _whole(1, 64), 4),
                 glue_job=dbt.take("glue_job", _or_none(_NAME), None),
                 connection=dbt.take("connection", _NAME, "aws_default"),
+                pool=dbt.take("pool", _NAME, "default_pool"),
             ),
             schedule=Schedule(
                 cron=schedule.take("cron", _matching(r"\S+( +\S+){4}", "five cron fields such as 0 6 5 * *")),

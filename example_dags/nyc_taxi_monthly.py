@@ -124,12 +124,13 @@ with DAG(
         timeout=timedelta(hours=2).total_seconds(),
         deferrable=True,
     )
-    # Seeds and models in one command. Months side by side take turns: each rebuilds the dimensions.
+    # Seeds and models in one command. Months side by side take turns, as each rebuilds the dimensions: in a pool that
+    # counts deferred tasks, as max_active_tis_per_dag does not.
     dbt_run = DbtAthenaOperator(
         task_id="dbt_run",
         command="build",
         flags=["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"],
-        max_active_tis_per_dag=1,
+        pool=lakehouse.dbt.pool,
         **dbt,
     )
     # Unit tests are of the project's code, not of a month.

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,37 @@ def test_a_month_runs_and_adds_up(root, tmp_path):
         process.communicate(timeout=60)
         assert process.returncode == 0
         assert not [file for file in root.rglob("*") if file.is_file() and password.encode() in file.read_bytes()]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_months_at_once_take_turns_in_glues_dbt(root, tmp_path):
+    """dbt in Glue, deferred: the pool lets one month build at a time. LAKEHOUSE_MONTHS=4 runs more of them."""
+    import boto3
+
+    shutil.copytree(CHECKOUT / "example_dags", tmp_path / "example_dags")
+    shutil.copytree(CHECKOUT / "dbt_models", tmp_path / "dbt_models", ignore=shutil.ignore_patterns("target", "logs"))
+    config = tmp_path / "example_dags" / "lakehouse.yaml"
+    config.write_text(config.read_text().replace("runs_in: worker", "runs_in: glue"))
+    months = [f"2024-{number:02d}" for number in range(1, 1 + int(os.environ.get("LAKEHOUSE_MONTHS", "2")))]
+    process = demo(root, *(f"--month={month}" for month in months), "--config", str(config), "--keep")
+    try:
+        printed = read_until(process, "Ctrl-C ends both")
+        for month in months:
+            for task in ("dbt_run", "dbt_test"):
+                assert f"{month} {task}: done" in printed
+        endpoint = re.search(r"AWS_ENDPOINT_URL=(\S+)", printed)[1]
+        glue = boto3.Session("local", "local", region_name="us-east-1").client("glue", endpoint_url=endpoint)
+        runs = [run for run in glue.get_job_runs(JobName="run-dbt")["JobRuns"] if "dbt_run" in str(run["Arguments"])]
+        assert len(runs) == len(months)
+        assert len(glue.get_job_runs(JobName="run-dbt")["JobRuns"]) == 2 * len(months)
+        runs.sort(key=lambda run: run["StartedOn"])
+        for before, after in pairwise(runs):
+            assert after["StartedOn"] >= before["CompletedOn"], "one month at a time"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
     finally:
         process.kill()
         process.communicate()

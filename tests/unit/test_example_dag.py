@@ -91,7 +91,8 @@ def test_waiting_holds_no_worker(module):
 
 
 def test_months_side_by_side_take_turns_in_dbt(module):
-    assert module.dag.get_task("dbt_run").max_active_tis_per_dag == 1
+    assert module.dag.get_task("dbt_run").pool == "lakehouse_dbt"
+    assert module.dag.get_task("dbt_test").pool == "default_pool"
 
 
 def test_a_failure_is_told_with_the_way_out(module, caplog):

@@ -43,3 +43,14 @@ class AccessDenied(Exception):
         super().__init__(message)
         self.message = message
         self.access = access
+
+
+def request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The condition keys of the tags that a call would set."""
+    found = {f"aws:requesttag/{name.lower()}": (value,) for name, value in tags.items()}
+    return {**found, "aws:tagkeys": tuple(sorted(tags))} if tags else {}
+
+
+def resource_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The condition keys of the tags that a resource has."""
+    return {f"aws:resourcetag/{name.lower()}": (value,) for name, value in tags.items()}

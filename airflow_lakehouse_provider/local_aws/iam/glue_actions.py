@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_lakehouse_provider.local_aws.iam.access import Access, Call
+from airflow_lakehouse_provider.local_aws.iam.access import Access, Call, request_tags
 from airflow_lakehouse_provider.local_aws.iam.account import Account
 
 # The parameter that names the resource of each kind of operation.
@@ -82,12 +82,6 @@ def _passed(given: Mapping[str, Any], account: Account) -> list[Access]:
 
 def _tags(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return request_tags(given.get("Tags") or {}) if isinstance(given.get("Tags"), dict) else {}
-
-
-def request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The condition keys of the tags that a call would set."""
-    found = {f"aws:requesttag/{name.lower()}": (value,) for name, value in tags.items()}
-    return {**found, "aws:tagkeys": tuple(sorted(tags))} if tags else {}
 
 
 def _each(named: Any) -> list[str]:

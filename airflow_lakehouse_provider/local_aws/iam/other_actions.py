@@ -5,12 +5,11 @@ Source: the pages of https://docs.aws.amazon.com/service-authorization/latest/re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from airflow_lakehouse_provider.local_aws.iam.access import Access, Call
+from airflow_lakehouse_provider.local_aws.iam.access import Access, Call, request_tags, resource_tags
 from airflow_lakehouse_provider.local_aws.iam.account import Account
-from airflow_lakehouse_provider.local_aws.iam.glue_actions import request_tags
 
 Needed = Callable[[Call, Account], list[Access]]
 
@@ -44,7 +43,7 @@ def of_iam(call: Call, account: Account) -> list[Access]:
             arn, boundary = account.role_arn(str(role)), account.role_boundary(str(role))
             if call.operation == "PutRolePermissionsBoundary":
                 boundary = given.get("PermissionsBoundary")
-            context |= _resource_tags(account.role_tags(str(role)))
+            context |= resource_tags(account.role_tags(str(role)))
         if boundary:
             context["iam:permissionsboundary"] = (str(boundary),)
         if policy := given.get("PolicyArn"):
@@ -131,7 +130,7 @@ def of_kms(call: Call, account: Account) -> list[Access]:
     needed = []
     if key:
         arn = account.key_arn(str(key))
-        needed.append(Access(action, arn, _resource_tags(account.key_tags(arn))))
+        needed.append(Access(action, arn, resource_tags(account.key_tags(arn))))
     if alias := given.get("AliasName"):
         needed.append(Access(action, account.arn("kms", str(alias))))
     return needed or [Access(action, "*")]
@@ -182,10 +181,6 @@ def _tags(tags: Any) -> dict[str, str]:
     return {
         str(tag.get("Key", tag.get("TagKey"))): str(tag.get("Value", tag.get("TagValue", ""))) for tag in tags or ()
     }
-
-
-def _resource_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    return {f"aws:resourcetag/{name.lower()}": (value,) for name, value in tags.items()}
 
 
 OTHERS: dict[str, Needed] = {

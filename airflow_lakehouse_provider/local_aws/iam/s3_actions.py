@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_lakehouse_provider.local_aws.iam.access import Access, Call
+from airflow_lakehouse_provider.local_aws.iam.access import Access, Call, resource_tags
 from airflow_lakehouse_provider.local_aws.iam.account import Account
 
 # Where IAM's name of what an operation does is another.
@@ -111,4 +111,5 @@ def _key_of(action: str, bucket: str, given: Mapping[str, Any], account: Account
     needed = {"GetObject": "kms:Decrypt", "PutObject": "kms:GenerateDataKey"}.get(action)
     if key is None or needed is None:
         return []
-    return [Access(needed, key, {"kms:viaservice": (f"s3.{account.region}.amazonaws.com",)})]
+    through = {"kms:viaservice": (f"s3.{account.region}.amazonaws.com",)}
+    return [Access(needed, key, {**through, **resource_tags(account.key_tags(key))})]
