@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from airflow_lakehouse_provider.local_aws import faults, state, wire
 from airflow_lakehouse_provider.local_aws.glue.tags import Tags
+from airflow_lakehouse_provider.local_aws.iam.access import AccessDenied
 from airflow_lakehouse_provider.local_aws.iam.judged_files import PATH as FILES
 from airflow_lakehouse_provider.local_aws.moto_s3 import Installation, ObjectChanged
 from airflow_lakehouse_provider.local_aws.wire import AwsError, Caller, Handler, JsonService
@@ -157,6 +158,8 @@ class Front:
                 self._tags.follow(operation, parameters, caller)
         except AwsError as error:
             status, answer = error.status, wire.encode_error(error)
+        except AccessDenied as denied:
+            status, answer = 400, wire.encode_error(AwsError("AccessDeniedException", denied.message))
         except Exception:
             log.exception("%s.%s failed", target, operation)
             fault = AwsError("InternalServiceException", f"{operation} failed inside the local AWS; see its log", 500)

@@ -75,6 +75,14 @@ class Terraform:
             if each["change"]["actions"] not in (["no-op"], ["read"])
         ] or ["outputs"]
 
+    def keep_state_in(self, bucket: str) -> None:
+        """Have its state in S3, as backend.tf.example shows, from now on."""
+        example = (self.folder / "backend.tf.example").read_text()
+        local_aws = "    use_path_style = true\n    skip_requesting_account_id = true\n"
+        backend = example.replace("my-terraform-state", bucket).replace("    encrypt ", f"{local_aws}    encrypt ")
+        (self.folder / "backend.tf").write_text(backend)
+        self("init", "-input=false", "-no-color", "-reconfigure")
+
     def lakehouse(self, *arguments: str) -> str:
         """What the ``lakehouse`` command says, of this copy's lakehouse.yaml and by the same credentials."""
         config = self.folder.parents[1] / "example_dags" / "lakehouse.yaml"

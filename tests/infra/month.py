@@ -6,6 +6,8 @@ import asyncio
 import importlib
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,15 @@ class Month:
         raw = sample_data.write("yellow", self._month, ROWS, folder)
         self._local.client("s3").upload_file(str(raw), "nyc-taxi-raw", self.lakehouse.raw_key("yellow", self._month))
 
-    def clean(self):
+    def find_raw(self):
+        """As the example DAG's sensor looks."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        assert S3Hook().check_for_key(self.lakehouse.raw_uri("yellow", self._month))
+        missing = self.lakehouse.raw_uri("green", self._month)
+        assert not S3Hook().check_for_key(missing)
+
+    def clean(self, **more):
         from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
 
         lakehouse = self.lakehouse
@@ -58,6 +68,7 @@ class Month:
                 },
                 job_poll_interval=0.5,
                 deferrable=True,
+                **more,
             )
         )
         report = self._cleaned["report"]
@@ -86,7 +97,8 @@ class Month:
             command, glue_job_name=self.lakehouse.dbt.glue_job, job_poll_interval=0.5, deferrable=True, **more
         )
 
-    def _dbt(self, command, **more):
+    def _dbt(self, command, *, try_number=1, killed_when=None, **more):
+        """:param killed_when: on_kill is called as soon as it says so"""
         from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
         lakehouse = self.lakehouse
@@ -100,7 +112,14 @@ class Month:
             "vars": {"year": 2024, "month": 1, "cleaned_database": lakehouse.databases.cleaned},
             **more,
         }
-        built = _run(lambda: DbtAthenaOperator(task_id=f"dbt_{command}", command=command, **given))
+
+        def make():
+            operator = DbtAthenaOperator(task_id=f"dbt_{command}", command=command, **given)
+            if killed_when is not None:
+                threading.Thread(target=_kill, args=(operator, killed_when), daemon=True).start()
+            return operator
+
+        built = _run(make, try_number)
         assert built["success"]
         assert set(built["counts"]) <= {"success", "pass", "warn", "no-op"}
         return built
@@ -113,11 +132,18 @@ class _Pushed(dict):
         self[key] = value
 
 
-def _run(make):
+def _kill(operator, when):
+    while not when():
+        time.sleep(0.2)
+    operator.on_kill()
+
+
+def _run(make, try_number=1):
     """A task, as worker and triggerer carry it out."""
     from airflow_lakehouse_provider._compat import TaskDeferred
 
     context = {"ti": _Pushed(), "params": {}, "run_id": "run", "dag_run": None}
+    context["ti"].try_number = try_number
     context["task_instance"] = context["ti"]
     try:
         return make().execute(context)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+import yaml
+from botocore.exceptions import ClientError
 
-from .month import Month
+from .grants import Grants, excuses
+from .month import Month, lakehouse_yaml
 
 pytestmark = [pytest.mark.infra, pytest.mark.spark, pytest.mark.xdist_group("access")]
 
 ENFORCE_IAM = True
 ARN = "arn:aws:iam::123456789012:role/"
+ROLES = {
+    "airflow": "nyc-taxi-airflow",
+    "glue_job": "nyc-taxi-glue",
+    "crawler": "nyc-taxi-crawler",
+    "dbt": "nyc-taxi-dbt",
+    "analyst": "nyc-taxi-analyst",
+    "deployer": "nyc-taxi-deployer",
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +35,23 @@ def people(local):
     for name in ("admin", "airflow-host", "ada"):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))
         iam.put_role_policy(RoleName=name, PolicyName="become", PolicyDocument=_document(may))
+
+
+@pytest.fixture(scope="module")
+def policies():
+    """Each role's statements, as they were when everything was made."""
+    return {}
+
+
+def statements_of(local, role):
+    iam, found = local.client("iam"), []
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        found += iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]["Statement"]
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]
+        found += document["Document"]["Statement"]
+    return found
 
 
 def _document(*statements):
@@ -61,19 +90,42 @@ def denied(local):
     return [each for each in judged(local) if not each["allowed"]]
 
 
-def test_the_deployer_applies_it(terraform, deployer, local, session):
+def test_the_deployer_applies_it(terraform, deployer, local, session, policies):
+    """With everything that can be had: a key, access logs, an alarm, state in S3."""
     deployer.with_variables("apply", "-auto-approve")  # by an administrator
-    terraform.variables["permissions_boundary"] = deployer.outputs()["permissions_boundary"]
+    s3 = local.client("s3")
+    for bucket in ("acme-terraform-state", "acme-logs"):
+        s3.create_bucket(Bucket=bucket)
+    logging = {"Service": "logging.s3.amazonaws.com"}
+    delivery = {
+        "Effect": "Allow",
+        "Principal": logging,
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::acme-logs/*",
+    }
+    s3.put_bucket_policy(Bucket="acme-logs", Policy=_document(delivery))
     terraform.environment |= environment_of(session("admin", "nyc-taxi-deployer"))
-    terraform.with_variables("apply", "-auto-approve")
+    terraform.keep_state_in("acme-terraform-state")
+    variables = {"encryption": "SSE-KMS", "access_log_bucket": "acme-logs"}
+    boundary = deployer.outputs()["permissions_boundary"]
+    terraform.with_variables("apply", "-auto-approve", permissions_boundary=boundary, **variables)
     assert terraform.changes() == []
+    assert s3.list_objects_v2(Bucket="acme-terraform-state", Prefix="lakehouse/")["KeyCount"] == 1
+    policies.update({role: statements_of(local, name) for role, name in ROLES.items()})
     assert denied(local) == []
 
 
 def test_the_deployer_uploads_the_code(terraform, local, tmp_path):
-    terraform.lakehouse("mwaa", "bundle", "--out", str(tmp_path / "bundle"))
-    terraform.lakehouse("mwaa", "sync", str(tmp_path / "bundle"), "--dry-run")
-    terraform.lakehouse("mwaa", "sync", str(tmp_path / "bundle"))
+    bundle = tmp_path / "bundle"
+    terraform.lakehouse("mwaa", "bundle", "--out", str(bundle))
+    terraform.lakehouse("mwaa", "sync", str(bundle))
+    extra = ("mwaa/dags/old.py", "glue_scripts/old.py")
+    for key in extra:
+        local.client("s3").put_object(Bucket="nyc-taxi-artifacts", Key=key, Body=b"# gone")
+    terraform.lakehouse("mwaa", "sync", str(bundle), "--delete")
+    there = {each["Key"] for each in local.client("s3").list_objects_v2(Bucket="nyc-taxi-artifacts")["Contents"]}
+    assert "glue_scripts/clean_trips.py" in there
+    assert not there & set(extra)
     assert denied(local) == []
 
 
@@ -91,6 +143,7 @@ def month(terraform, local, session, monkeypatch):
 
 def test_a_month_runs_by_these_policies_alone(month, terraform, local, tmp_path):
     month.upload_raw(tmp_path)
+    month.find_raw()
     month.clean()
     month.crawl()
     month.dbt("build", aws_conn_id="aws_dbt")
@@ -100,3 +153,167 @@ def test_a_month_runs_by_these_policies_alone(month, terraform, local, tmp_path)
 def test_dbt_in_glue_by_the_same(month, local):
     month.dbt_in_glue("build")
     assert denied(local) == []
+
+
+def test_a_month_once_more_changes_and_replaces(month, local):
+    """A rerun; a table whose columns are other than they were; rows that failed a test, kept."""
+    glue = local.client("glue")
+    table = glue.get_table(DatabaseName="nyc_taxi_cleaned", Name="trips")["Table"]
+    wanted = ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")
+    before = {name: table[name] for name in wanted}
+    before["StorageDescriptor"]["Columns"].pop()
+    glue.update_table(DatabaseName="nyc_taxi_cleaned", TableInput=before)
+    month.clean()
+    month.crawl()
+    month.dbt("build", aws_conn_id="aws_dbt")
+    for _ in range(2):  # the second time in place of the first's tables
+        month.dbt("test", select="dim_vendor dim_zone", flags=["--store-failures"], aws_conn_id="aws_dbt")
+    # A second try that looks for what the first has left, and there is nothing.
+    month.dbt("seed", try_number=2, aws_conn_id="aws_dbt")
+    assert denied(local) == []
+
+
+_MANY = ", ".join(f"UNNEST(sequence(1, 10000)) t{number}(x{number})" for number in range(4))
+FOREVER = {"flags": ["--inline", f"SELECT count(*) FROM {_MANY}"]}
+
+
+@pytest.mark.parametrize("place", ["clean", "dbt", "dbt_in_glue"])
+def test_what_is_killed_or_out_of_time_is_stopped(month, local, place):
+    from airflow_lakehouse_provider._compat import AirflowException, AirflowTaskTimeout
+
+    athena, group = local.client("athena"), month.lakehouse.athena.work_group
+
+    def states():
+        ids = athena.list_query_executions(WorkGroup=group)["QueryExecutionIds"][:50]
+        found = athena.batch_get_query_execution(QueryExecutionIds=ids)["QueryExecutions"]
+        return {each["Status"]["State"] for each in found}
+
+    def runs():
+        return "RUNNING" in states()
+
+    run = {
+        "clean": lambda: month.clean(execution_timeout=timedelta(seconds=2)),
+        "dbt": lambda: month.dbt("show", killed_when=runs, aws_conn_id="aws_dbt", **FOREVER),
+        "dbt_in_glue": lambda: month.dbt_in_glue("show", execution_timeout=timedelta(seconds=40), **FOREVER),
+    }[place]
+    with pytest.raises((AirflowException, AirflowTaskTimeout)):
+        run()
+    assert states() <= {"SUCCEEDED", "FAILED", "CANCELLED"}
+    assert denied(local) == []
+
+
+class Analyst:
+    """Queries in the analysts' work group, by their role."""
+
+    def __init__(self, local, credentials):
+        self._athena = local.client("athena", credentials)
+        self.s3 = local.client("s3", credentials)
+        self.glue = local.client("glue", credentials)
+
+    def query(self, sql):
+        """State and reason."""
+        started = self._athena.start_query_execution(QueryString=sql, WorkGroup="nyc-taxi-analysts")
+        while True:
+            found = self._athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
+            if found["Status"]["State"] not in ("QUEUED", "RUNNING"):
+                break
+        if found["Status"]["State"] == "SUCCEEDED":
+            self._athena.get_query_results(QueryExecutionId=started["QueryExecutionId"])
+        return found["Status"]["State"], found["Status"].get("StateChangeReason", "")
+
+    def look_and_stop(self):
+        """What a tool does before and after: the group's settings, the results as a file, an end to a query."""
+        group = self._athena.get_work_group(WorkGroup="nyc-taxi-analysts")["WorkGroup"]["Configuration"]
+        bucket, _, prefix = group["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
+        kept = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+        self.s3.get_object(Bucket=bucket, Key=kept[0]["Key"])
+        started = self._athena.start_query_execution(QueryString="SELECT 1", WorkGroup="nyc-taxi-analysts")
+        self._athena.stop_query_execution(QueryExecutionId=started["QueryExecutionId"])
+
+
+def test_analysts_read_the_marts_and_nothing_else(local, session):
+    analyst = Analyst(local, session("ada", "nyc-taxi-analyst"))
+    tables = analyst.glue.get_tables(DatabaseName="nyc_taxi_marts")["TableList"]
+    facts = [table["Name"] for table in tables if table["Name"].startswith("fct_")]
+    assert facts
+    for table in facts:
+        state, said = analyst.query(f"SELECT count(*) FROM nyc_taxi_marts.{table}")
+        assert state == "SUCCEEDED", said
+    analyst.look_and_stop()
+    before = len(denied(local))
+    for forbidden, lacks in (
+        ("SELECT count(*) FROM nyc_taxi_cleaned.trips", "glue:GetTable"),
+        ("SELECT count(*) FROM nyc_taxi_cleaned.quarantine_trips", "glue:GetTable"),
+        (f"DROP TABLE nyc_taxi_marts.{facts[0]}", "glue:DeleteTable"),
+        (f"CREATE VIEW nyc_taxi_marts.mine AS SELECT 1 AS one FROM nyc_taxi_marts.{facts[0]}", "glue:CreateTable"),
+        (f"INSERT INTO nyc_taxi_marts.{facts[0]} SELECT * FROM nyc_taxi_marts.{facts[0]}", "s3:PutObject"),
+    ):
+        state, said = analyst.query(forbidden)
+        assert (state, lacks in said) == ("FAILED", True), (forbidden, said)
+    s3 = local.client("s3")
+    others = s3.list_objects_v2(Bucket="nyc-taxi-athena-results", Prefix="dbt/")["Contents"][0]["Key"]
+    raw = s3.list_objects_v2(Bucket="nyc-taxi-raw")["Contents"][0]["Key"]
+    for bucket, key in (("nyc-taxi-athena-results", others), ("nyc-taxi-raw", raw)):
+        with pytest.raises(ClientError, match="not authorized to perform: s3:GetObject"):
+            analyst.s3.get_object(Bucket=bucket, Key=key)
+    with pytest.raises(ClientError, match="not authorized to perform: s3:PutObject"):
+        analyst.s3.put_object(Bucket="nyc-taxi-curated", Key="mine", Body=b"x")
+    assert len(denied(local)) > before
+
+
+def test_an_access_that_is_missing_is_told_by_the_operator(month, local):
+    """Which role lacked which action on what."""
+    from airflow_lakehouse_provider._compat import AirflowException
+
+    iam = local.client("iam")
+    kept = iam.get_role_policy(RoleName="nyc-taxi-glue", PolicyName="lakehouse")["PolicyDocument"]
+    less = [each for each in kept["Statement"] if each["Sid"] != "WriteCleaned"]
+    iam.put_role_policy(RoleName="nyc-taxi-glue", PolicyName="lakehouse", PolicyDocument=_document(*less))
+    cleaned = {each["Key"] for each in local.client("s3").list_objects_v2(Bucket="nyc-taxi-cleaned")["Contents"]}
+    with pytest.raises(
+        AirflowException, match=r"assumed-role/nyc-taxi-glue/.* is not authorized to perform: s3:"
+    ) as said:
+        month.clean()
+    assert "arn:aws:s3:::nyc-taxi-cleaned/" in str(said.value)
+    after = {each["Key"] for each in local.client("s3").list_objects_v2(Bucket="nyc-taxi-cleaned")["Contents"]}
+    assert after == cleaned, "nothing is lost, nothing half-written"
+    iam.put_role_policy(RoleName="nyc-taxi-glue", PolicyName="lakehouse", PolicyDocument=json.dumps(kept))
+
+
+def test_the_deployer_changes_and_destroys_it(terraform, local):
+    before = denied(local)
+    other = ["arn:aws:iam::123456789012:role/admin"]
+    changes = {"tags": {"team": "data"}, "log_retention_days": 30, "airflow_principals": other}
+    file = lakehouse_yaml(terraform)
+    file.write_text(file.read_text().replace("workers: 4", "workers: 6"))
+    terraform.with_variables("apply", "-auto-approve", **changes)
+    terraform.with_variables("apply", "-auto-approve", tags={}, analyst_principals=other)
+    terraform.with_variables("apply", "-auto-approve", encryption="SSE-S3", access_log_bucket=None)
+    terraform.with_variables("apply", "-auto-approve", protect=False)
+    terraform.with_variables("destroy", "-auto-approve")
+    assert denied(local) == before
+    left = {bucket["Name"] for bucket in local.client("s3").list_buckets()["Buckets"]}
+    assert left == {"acme-terraform-state", "acme-logs"}
+
+
+def test_each_grant_is_called_and_needed_or_aws_only(local, policies, repository):
+    """Of every role, each action on each resource; docs/security.md tells what the report says."""
+    entries = yaml.safe_load((repository / "infra" / "terraform" / "aws_only.yaml").read_text())
+    used, wrong, counts = set(), [], {}
+    for role, statements in policies.items():
+        grants = Grants(role, f"{ARN}{ROLES[role]}", statements, judged(local))
+        counts[role] = {"granted": 0, "called": 0, "aws_only": 0}
+        for pair in grants.pairs():
+            counts[role]["granted"] += 1
+            entry = next((at for at, each in enumerate(entries) if excuses(each, pair)), None)
+            if grants.is_needed(pair):
+                counts[role]["called"] += 1
+            elif entry is not None:
+                used.add(entry)
+                counts[role]["aws_only"] += 1
+            else:
+                wrong.append(f"{pair} is {'called but not needed' if grants.was_called(pair) else 'not called'}")
+    print(json.dumps(counts))
+    assert not wrong, "\n".join(wrong)
+    stale = [each for at, each in enumerate(entries) if at not in used]
+    assert not stale, f"aws_only.yaml has what is called, or granted no more: {stale}"

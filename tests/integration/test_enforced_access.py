@@ -269,6 +269,20 @@ def test_a_query_reads_and_writes_what_its_caller_may(lake, table, rights, query
     assert {each["Key"] for each in lake.client("s3").list_objects_v2(Bucket="raw")["Contents"]} == before
 
 
+def test_rows_are_read_with_the_callers_rights_to_the_results(lake, table):
+    writer = make_role(lake, "asks", *QUERIES, METADATA, *DATA)
+    credentials = taken(lake, writer)
+    athena = lake.client("athena", credentials)
+    assert of_athena(lake, credentials, "SELECT count(*) FROM trips")[0] == "SUCCEEDED"
+    query = athena.list_query_executions()["QueryExecutionIds"][0]
+    code, _, said = refused(athena.get_query_results, QueryExecutionId=query)
+    assert (code, 's3:GetObject on resource: "arn:aws:s3:::results/mine/' in said) == ("AccessDeniedException", True)
+    more = document(*QUERIES, METADATA, *DATA, allow("s3:GetObject", "arn:aws:s3:::results/mine/*"))
+    lake.client("iam").put_role_policy(RoleName="asks", PolicyName="own", PolicyDocument=more)
+    rows = athena.get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]
+    assert rows[1]["Data"] == [{"VarCharValue": "3"}]
+
+
 def test_a_query_whose_output_may_not_be_looked_at(lake):
     role = make_role(lake, "no-output", allow("athena:*", "*"))
     with pytest.raises(ClientError, match=r"Unable to verify/create output bucket results.*s3:GetBucketLocation"):

@@ -188,6 +188,10 @@ class Athena:
             raise _invalid(f"Query has not yet finished. Current state: {state}")
         if state != "SUCCEEDED":
             raise _invalid(f"Query did not finish successfully. Final query state: {state}")
+        if caller.judge is not None:
+            # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: by the caller's S3 rights
+            bucket, key = split_uri(execution["ResultConfiguration"]["OutputLocation"])
+            caller.judge("s3", "GetObject", {"Bucket": bucket, "Key": key})
         limit = min(request.get("MaxResults", PAGE), PAGE)
         columns, rows, token = self._executions.page(execution, request.get("NextToken"), limit)
         answer: Doc = {

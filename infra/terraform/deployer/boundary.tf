@@ -21,7 +21,11 @@ locals {
           "glue:GetDatabases", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable", "glue:GetTableVersions",
           "glue:GetTables", "glue:UpdatePartition", "glue:UpdateTable",
         ]
-        resources = concat(local.databases, ["${local.l.database}/default"])
+        resources = flatten([
+          local.l.catalog,
+          "${local.l.database}/default",
+          [for name in values(local.l.databases) : ["${local.l.database}/${name}", "${local.l.table}/${name}/*"]],
+        ])
       },
       {
         sid = "Jobs"
@@ -29,7 +33,7 @@ locals {
           "glue:BatchStopJobRun", "glue:GetCrawler", "glue:GetJob", "glue:GetJobRun", "glue:GetJobRuns",
           "glue:ListCrawls", "glue:StartCrawler", "glue:StartJobRun",
         ]
-        resources = local.jobs
+        resources = concat(local.jobs, [local.l.crawler.arn])
       },
       {
         sid = "Queries"

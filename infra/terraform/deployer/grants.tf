@@ -2,15 +2,15 @@
 
 locals {
   arn     = "arn:${local.l.partition}"
+  ec2     = "${local.arn}:ec2:${local.l.region}:${local.l.account}"
   buckets = distinct([for zone in local.l.zones : zone.bucket_arn])
   code    = [for folder in ["scripts", "mwaa"] : "${local.l.zones.artifacts.root_arn}${local.l.folders[folder]}*"]
   owned   = { "StringEquals aws:ResourceTag/lakehouse" = [local.l.name] }
 
-  databases = flatten([
-    local.l.catalog,
-    [for name in values(local.l.databases) : ["${local.l.database}/${name}", "${local.l.table}/${name}/*"]],
-  ])
-  jobs = concat([local.l.job.arn, local.l.crawler.arn], [for job in [local.l.dbt_job] : job.arn if job != null])
+  # dbt makes the database of failures itself.
+  made_databases = [for name in ["cleaned", "marts"] : local.l.databases[name]]
+  databases      = [for name in local.made_databases : "${local.l.database}/${name}"]
+  jobs           = concat([local.l.job.arn], [for job in [local.l.dbt_job] : job.arn if job != null])
 
   data = concat(
     [
@@ -18,7 +18,7 @@ locals {
         sid = "Buckets"
         actions = [
           "s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:GetAccelerateConfiguration",
-          "s3:GetBucketAcl", "s3:GetBucketCORS", "s3:GetBucketLocation", "s3:GetBucketLogging",
+          "s3:GetBucketAcl", "s3:GetBucketCORS", "s3:GetBucketLogging",
           "s3:GetBucketObjectLockConfiguration", "s3:GetBucketOwnershipControls", "s3:GetBucketPolicy",
           "s3:GetBucketPublicAccessBlock", "s3:GetBucketRequestPayment", "s3:GetBucketTagging",
           "s3:GetBucketVersioning", "s3:GetBucketWebsite", "s3:GetEncryptionConfiguration",
@@ -32,22 +32,34 @@ locals {
       {
         # `lakehouse mwaa sync`
         sid       = "Code"
-        actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+        actions   = concat(["s3:GetObject", "s3:PutObject"], var.may_delete_data ? [] : ["s3:DeleteObject"])
         resources = local.code
       },
       {
+        sid       = "Catalogue"
+        actions   = ["glue:CreateDatabase", "glue:DeleteDatabase", "glue:GetDatabase"]
+        resources = [local.l.catalog]
+      },
+      {
         sid       = "Databases"
-        actions   = ["glue:CreateDatabase", "glue:DeleteDatabase", "glue:GetDatabase", "glue:GetTags", "glue:TagResource", "glue:UntagResource", "glue:UpdateDatabase"]
+        actions   = ["glue:CreateDatabase", "glue:DeleteDatabase", "glue:GetDatabase", "glue:GetTags", "glue:TagResource", "glue:UntagResource"]
         resources = local.databases
       },
       {
-        sid = "Jobs"
-        actions = [
-          "glue:CreateCrawler", "glue:CreateJob", "glue:DeleteCrawler", "glue:DeleteJob", "glue:GetCrawler",
-          "glue:GetJob", "glue:GetTags", "glue:TagResource", "glue:UntagResource", "glue:UpdateCrawler",
-          "glue:UpdateJob",
-        ]
+        # With a database go its tables.
+        sid       = "DatabasesTables"
+        actions   = ["glue:DeleteDatabase"]
+        resources = [for name in local.made_databases : "${local.l.table}/${name}/*"]
+      },
+      {
+        sid       = "Jobs"
+        actions   = ["glue:CreateJob", "glue:DeleteJob", "glue:GetJob", "glue:GetTags", "glue:TagResource", "glue:UntagResource", "glue:UpdateJob"]
         resources = local.jobs
+      },
+      {
+        sid       = "Crawler"
+        actions   = ["glue:CreateCrawler", "glue:DeleteCrawler", "glue:GetCrawler", "glue:GetTags", "glue:TagResource", "glue:UntagResource", "glue:UpdateCrawler"]
+        resources = [local.l.crawler.arn]
       },
       {
         sid = "WorkGroups"
@@ -61,8 +73,13 @@ locals {
     [for grant in [
       {
         sid       = "EmptyBuckets"
-        actions   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions"]
-        resources = concat(local.buckets, [for bucket in local.buckets : "${bucket}/*"])
+        actions   = ["s3:ListBucketVersions"]
+        resources = local.buckets
+      },
+      {
+        sid       = "DeleteObjects"
+        actions   = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+        resources = [for bucket in local.buckets : "${bucket}/*"]
       },
     ] : grant if var.may_delete_data],
     [for grant in [
@@ -96,7 +113,7 @@ locals {
         actions = [
           "iam:DeleteRole", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies",
           "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:TagRole", "iam:UntagRole",
-          "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+          "iam:UpdateAssumeRolePolicy",
         ]
         resources = local.roles
       },
@@ -142,13 +159,27 @@ locals {
       resources = ["*"]
     },
     {
-      sid = "MwaaNetwork"
+      sid = "MwaaSecurityGroup"
       actions = [
         "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateSecurityGroup",
-        "ec2:CreateTags", "ec2:CreateVpcEndpoint", "ec2:DeleteSecurityGroup", "ec2:DeleteTags",
-        "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
+        "ec2:DeleteSecurityGroup", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
       ]
-      resources = [for kind in ["security-group", "security-group-rule", "subnet", "vpc", "vpc-endpoint"] : "${local.arn}:ec2:${local.l.region}:${local.l.account}:${kind}/*"]
+      resources = [for kind in ["security-group", "security-group-rule"] : "${local.ec2}:${kind}/*"]
+    },
+    {
+      sid       = "MwaaSecurityGroupPlace"
+      actions   = ["ec2:CreateSecurityGroup"]
+      resources = ["${local.ec2}:vpc/*"]
+    },
+    {
+      sid       = "MwaaEndpoints"
+      actions   = ["ec2:CreateVpcEndpoint"]
+      resources = [for kind in ["security-group", "subnet", "vpc", "vpc-endpoint"] : "${local.ec2}:${kind}/*"]
+    },
+    {
+      sid       = "MwaaTags"
+      actions   = ["ec2:CreateTags", "ec2:DeleteTags"]
+      resources = [for kind in ["security-group", "security-group-rule", "vpc-endpoint"] : "${local.ec2}:${kind}/*"]
     },
   ]
 

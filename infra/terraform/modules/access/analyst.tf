@@ -4,14 +4,20 @@
 locals {
   analyst = concat(local.queries.analyst, [
     {
-      sid       = "DefaultDatabase"
+      sid       = "Catalogue"
+      actions   = concat(local.read_tables, ["glue:GetDatabase", "glue:GetTables"])
+      resources = [local.l.catalog]
+    },
+    {
+      # As dbt's.
+      sid       = "Databases"
       actions   = ["glue:GetDatabase"]
-      resources = ["${local.l.database}/default"]
+      resources = ["${local.l.database}/default", "${local.l.database}/${local.l.databases.marts}"]
     },
     {
       sid       = "MartsTables"
-      actions   = concat(local.read_metadata, ["glue:BatchGetPartition", "glue:GetPartition"])
-      resources = [local.l.catalog, "${local.l.database}/${local.l.databases.marts}", "${local.l.table}/${local.l.databases.marts}/*"]
+      actions   = concat(local.read_tables, ["glue:GetTables"])
+      resources = ["${local.l.database}/${local.l.databases.marts}", "${local.l.table}/${local.l.databases.marts}/*"]
     },
     {
       sid       = "ListMarts"

@@ -4,6 +4,11 @@
 locals {
   crawled = [for table in ["trips", "quarantine_trips", "load_audit"] : "${table}/"]
 
+  crawler_tables = [
+    "glue:BatchCreatePartition", "glue:BatchGetPartition", "glue:CreateTable", "glue:GetPartition",
+    "glue:GetPartitions", "glue:GetTable", "glue:GetTables", "glue:UpdatePartition", "glue:UpdateTable",
+  ]
+
   crawler = [
     {
       sid       = "ListFolders"
@@ -22,17 +27,19 @@ locals {
       resources = [for folder in local.crawled : "${local.cleaned.root_arn}${folder}*"]
     },
     {
-      sid = "Catalogue"
-      actions = [
-        "glue:BatchCreatePartition", "glue:BatchGetPartition", "glue:CreateTable", "glue:GetDatabase",
-        "glue:GetPartition", "glue:GetPartitions", "glue:GetTable", "glue:GetTables", "glue:UpdatePartition",
-        "glue:UpdateTable",
-      ]
-      resources = [
-        local.l.catalog,
-        "${local.l.database}/${local.l.databases.cleaned}",
-        "${local.l.table}/${local.l.databases.cleaned}/*",
-      ]
+      sid       = "Catalogue"
+      actions   = concat(local.crawler_tables, ["glue:GetDatabase"])
+      resources = [local.l.catalog]
+    },
+    {
+      sid       = "Database"
+      actions   = ["glue:GetDatabase"]
+      resources = ["${local.l.database}/${local.l.databases.cleaned}"]
+    },
+    {
+      sid       = "Tables"
+      actions   = local.crawler_tables
+      resources = ["${local.l.database}/${local.l.databases.cleaned}", "${local.l.table}/${local.l.databases.cleaned}/*"]
     },
     {
       # The groups of every crawler of the account: Glue gives no other.

@@ -1,7 +1,14 @@
 # dbt reads the cleaned zone and owns the marts: their tables and the curated zone's objects.
 
 locals {
-  read_metadata = ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable", "glue:GetTables"]
+  # Of tables: each asks for the table, its database and the catalogue.
+  # https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
+  read_tables = ["glue:BatchGetPartition", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable"]
+  own_tables = [
+    "glue:CreateTable", "glue:DeleteTable", "glue:DeleteTableVersion", "glue:GetTableVersions", "glue:GetTables",
+    "glue:UpdateTable",
+  ]
+  own_partitions = ["glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:CreatePartition", "glue:UpdatePartition"]
 
   # Running queries, and reading what they answered, in one work group.
   queries = {
@@ -53,26 +60,36 @@ locals {
     local.hand_over,
     [
       {
-        # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
-        sid       = "DefaultDatabase"
+        sid       = "Catalogue"
+        actions   = concat(local.read_tables, local.own_tables, local.own_partitions, ["glue:CreateDatabase", "glue:GetDatabase", "glue:GetDatabases"])
+        resources = [local.l.catalog]
+      },
+      {
+        # The default database: https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
+        sid       = "Databases"
         actions   = ["glue:GetDatabase"]
-        resources = ["${local.l.database}/default"]
+        resources = [for database in ["default", local.l.databases.cleaned, local.l.databases.marts, local.l.databases.audit] : "${local.l.database}/${database}"]
       },
       {
         sid       = "ReadCleanedTables"
-        actions   = concat(local.read_metadata, ["glue:BatchGetPartition", "glue:GetDatabases", "glue:GetPartition"])
-        resources = [local.l.catalog, "${local.l.database}/${local.l.databases.cleaned}", "${local.l.table}/${local.l.databases.cleaned}/*"]
+        actions   = local.read_tables
+        resources = ["${local.l.database}/${local.l.databases.cleaned}", "${local.l.table}/${local.l.databases.cleaned}/*"]
       },
       {
-        sid = "OwnMarts"
-        actions = concat(local.read_metadata, [
-          "glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:BatchGetPartition", "glue:CreateDatabase",
-          "glue:CreatePartition", "glue:CreateTable", "glue:DeleteTable", "glue:DeleteTableVersion",
-          "glue:GetDatabases", "glue:GetPartition", "glue:GetTableVersions", "glue:UpdatePartition", "glue:UpdateTable",
-        ])
-        resources = concat([local.l.catalog], flatten([for database in [local.l.databases.marts, local.l.databases.audit] : [
-          "${local.l.database}/${database}", "${local.l.table}/${database}/*",
-        ]]))
+        sid       = "OwnMarts"
+        actions   = concat(local.read_tables, local.own_tables, local.own_partitions)
+        resources = ["${local.l.database}/${local.l.databases.marts}", "${local.l.table}/${local.l.databases.marts}/*"]
+      },
+      {
+        # Rows that tests refused, where store_failures is on: dbt makes the database.
+        sid       = "OwnFailures"
+        actions   = concat(["glue:GetTable"], local.own_tables)
+        resources = ["${local.l.database}/${local.l.databases.audit}", "${local.l.table}/${local.l.databases.audit}/*"]
+      },
+      {
+        sid       = "FailuresDatabase"
+        actions   = ["glue:CreateDatabase"]
+        resources = ["${local.l.database}/${local.l.databases.audit}"]
       },
       {
         sid       = "ListCleaned"
