@@ -44,9 +44,21 @@ _DEFAULT_MONTHS = (Month(2024, 1), Month(2024, 2))
     show_default=True,
     help="Where everything of the demo lies; an earlier demo's is removed first.",
 )
+@click.option(
+    "--database",
+    envvar="LAKEHOUSE_DEMO_DATABASE",
+    help="An empty PostgreSQL for Airflow, in place of sqlite: postgresql://user@host/name. With a password in it, "
+    "give it as the variable LAKEHOUSE_DEMO_DATABASE: a command line is read by everybody.",
+)
 @config_option
 def command(
-    months: tuple[Month, ...], rows: int, keep: bool, breaks: str | None, root: Path, config: Path | None
+    months: tuple[Month, ...],
+    rows: int,
+    keep: bool,
+    breaks: str | None,
+    root: Path,
+    database: str | None,
+    config: Path | None,
 ) -> None:
     """Run months end to end: raw file, Glue job, crawler, dbt on Athena, tests, in a real Airflow on this machine.
 
@@ -58,7 +70,9 @@ def command(
 
     path, _ = load_config(config)
     console = Console()
-    demo = Demo(months=sorted(set(months)), rows=rows, root=root, config=path, breaks=breaks, keep=keep)
+    demo = Demo(
+        months=sorted(set(months)), rows=rows, root=root, config=path, breaks=breaks, keep=keep, database=database
+    )
     try:
         with _interruptible():
             good = run(demo, console)

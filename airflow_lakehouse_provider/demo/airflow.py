@@ -34,9 +34,12 @@ class Airflow:
     :param dags: the folder of DAGs
     :param cache: where a freshly migrated database is kept for the next demo
     :param environment: more variables for its processes, such as the local AWS's
+    :param database: SQLAlchemy's address of an empty database; the default is sqlite under ``home``
     """
 
-    def __init__(self, home: Path, dags: Path, *, cache: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, dags: Path, *, cache: Path, environment: Mapping[str, str], database: str | None = None
+    ) -> None:
         self.version = version("apache-airflow")
         if int(self.version.partition(".")[0]) < 3:
             raise DemoError(
@@ -47,6 +50,7 @@ class Airflow:
         self.logs = home / "logs"
         self.password = secrets.token_urlsafe(12)
         self._cache = cache
+        self._database = database
         self._passwords = home / "passwords.json"
         self._services: list[Service] = []
         self._session = requests.Session()
@@ -59,6 +63,8 @@ class Airflow:
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
             **_settings(home, dags, self._port, worker_logs, trigger_logs, self._passwords),
         }
+        if database is not None:
+            self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = database
 
     @property
     def url(self) -> str:
@@ -87,7 +93,7 @@ class Airflow:
         # An empty database takes many seconds to make, and is the same every time.
         template = self._cache / f"airflow-{self.version}.db"
         database = self.home / "airflow.db"
-        if template.is_file():
+        if template.is_file() and self._database is None:
             shutil.copyfile(template, database)
             return
         migration = self._service("airflow db migrate", self._command("db", "migrate"), self.logs / "migrate.log")
@@ -95,6 +101,8 @@ class Airflow:
             migration.wait(_MIGRATION_SECONDS)
         finally:
             migration.stop()
+        if self._database is not None:
+            return
         self._cache.mkdir(parents=True, exist_ok=True)
         partial = template.with_suffix(".partial")
         shutil.copyfile(database, partial)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from airflow_lakehouse_provider.demo import dbt_environment, prepare
 from airflow_lakehouse_provider.demo.airflow import USER, Airflow
+from airflow_lakehouse_provider.demo.database import checked
 from airflow_lakehouse_provider.demo.failures import failure_of
 from airflow_lakehouse_provider.demo.summary import Load, Marts, print_loads, print_marts
 from airflow_lakehouse_provider.demo.watch import Run, task_order, watch
@@ -34,6 +35,7 @@ class Demo:
     :param config: the lakehouse.yaml to run, the DAG beside it
     :param breaks: "gate" (a dbt test fails), "raw" (the first raw file is corrupt), or None
     :param keep: stay up afterwards until interrupted
+    :param database: ``postgresql://...``, for Airflow in place of sqlite; it must be empty
     """
 
     months: Sequence[Month]
@@ -42,6 +44,7 @@ class Demo:
     config: Path
     breaks: str | None = None
     keep: bool = False
+    database: str | None = None
 
 
 def run(demo: Demo, console: Console) -> bool:
@@ -49,6 +52,7 @@ def run(demo: Demo, console: Console) -> bool:
 
     :raises DemoError: when it could not be carried through
     """
+    database = checked(demo.database) if demo.database else None
     root = demo.root.resolve()
     began = time.monotonic()
 
@@ -62,7 +66,9 @@ def run(demo: Demo, console: Console) -> bool:
     say(f"starting the local AWS and Airflow; everything is under {root}")
     account = lakehouse.glue.role.split(":")[4]
     with LocalAws(root / "aws", region=lakehouse.region, account_id=account) as local:
-        airflow = Airflow(root / "airflow", root / "dags", cache=cache, environment=local.environment)
+        airflow = Airflow(
+            root / "airflow", root / "dags", cache=cache, environment=local.environment, database=database
+        )
         with _started(airflow):
             prepare.create_resources(local, lakehouse, demo.config)
             raw = prepare.put_raw_files(

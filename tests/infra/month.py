@@ -97,7 +97,7 @@ class Month:
             command, glue_job_name=self.lakehouse.dbt.glue_job, job_poll_interval=0.5, deferrable=True, **more
         )
 
-    def _dbt(self, command, *, try_number=1, killed_when=None, **more):
+    def _dbt(self, command, *, try_number=1, run_id="run", killed_when=None, **more):
         """:param killed_when: on_kill is called as soon as it says so"""
         from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
@@ -119,7 +119,7 @@ class Month:
                 threading.Thread(target=_kill, args=(operator, killed_when), daemon=True).start()
             return operator
 
-        built = _run(make, try_number)
+        built = _run(make, try_number, run_id)
         assert built["success"]
         assert set(built["counts"]) <= {"success", "pass", "warn", "no-op"}
         return built
@@ -138,12 +138,12 @@ def _kill(operator, when):
     operator.on_kill()
 
 
-def _run(make, try_number=1):
+def _run(make, try_number=1, run_id="run"):
     """A task, as worker and triggerer carry it out."""
     from airflow_lakehouse_provider._compat import TaskDeferred
 
-    context = {"ti": _Pushed(), "params": {}, "run_id": "run", "dag_run": None}
-    context["ti"].try_number = try_number
+    context = {"ti": _Pushed(), "params": {}, "run_id": run_id, "dag_run": None}
+    context["ti"].try_number, context["ti"].run_id = try_number, run_id
     context["task_instance"] = context["ti"]
     try:
         return make().execute(context)

@@ -163,13 +163,18 @@ def test_a_month_once_more_changes_and_replaces(month, local):
     before = {name: table[name] for name in wanted}
     before["StorageDescriptor"]["Columns"].pop()
     glue.update_table(DatabaseName="nyc_taxi_cleaned", TableInput=before)
+    of_table = {"DatabaseName": "nyc_taxi_cleaned", "TableName": "trips"}
+    partition = glue.get_partitions(**of_table)["Partitions"][0]
+    other = {"Values": partition["Values"], "StorageDescriptor": before["StorageDescriptor"] | {
+        "Location": partition["StorageDescriptor"]["Location"]}}  # fmt: skip
+    glue.update_partition(**of_table, PartitionValueList=partition["Values"], PartitionInput=other)
     month.clean()
     month.crawl()
     month.dbt("build", aws_conn_id="aws_dbt")
     for _ in range(2):  # the second time in place of the first's tables
         month.dbt("test", select="dim_vendor dim_zone", flags=["--store-failures"], aws_conn_id="aws_dbt")
     # A second try that looks for what the first has left, and there is nothing.
-    month.dbt("seed", try_number=2, aws_conn_id="aws_dbt")
+    month.dbt("seed", try_number=2, run_id="another", aws_conn_id="aws_dbt")
     assert denied(local) == []
 
 
@@ -285,11 +290,14 @@ def test_the_deployer_changes_and_destroys_it(terraform, local):
     other = ["arn:aws:iam::123456789012:role/admin"]
     changes = {"tags": {"team": "data"}, "log_retention_days": 30, "airflow_principals": other}
     file = lakehouse_yaml(terraform)
-    file.write_text(file.read_text().replace("workers: 4", "workers: 6"))
-    terraform.with_variables("apply", "-auto-approve", **changes)
-    terraform.with_variables("apply", "-auto-approve", tags={}, analyst_principals=other)
-    terraform.with_variables("apply", "-auto-approve", encryption="SSE-S3", access_log_bucket=None)
-    terraform.with_variables("apply", "-auto-approve", protect=False)
+    for old, new in (
+        ("timeout_minutes: 60", "timeout_minutes: 90"),
+        ("s3://nyc-taxi-cleaned ", "s3://nyc-taxi-cleaned/x "),
+    ):
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+    terraform.with_variables("apply", "-auto-approve", dbt_bytes_scanned_cutoff=10**12, **changes)
+    terraform.with_variables("apply", "-auto-approve", tags={}, analyst_principals=other, protect=False)
     terraform.with_variables("destroy", "-auto-approve")
     assert denied(local) == before
     left = {bucket["Name"] for bucket in local.client("s3").list_buckets()["Buckets"]}

@@ -95,7 +95,8 @@ def _add_partitions(
         {"Values": list(values), "StorageDescriptor": {**storage, "Location": location}}
         for values, location in new.items()
     ]
-    session.binding.catalog.create_partitions(database, name, inputs)
+    if inputs:
+        session.binding.catalog.create_partitions(database, name, inputs)
 
 
 def insert(sql: str, tree: Any, session: Session, parameters: Sequence[str]) -> Outcome:

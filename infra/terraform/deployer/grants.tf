@@ -113,9 +113,14 @@ locals {
         actions = [
           "iam:DeleteRole", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies",
           "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:TagRole", "iam:UntagRole",
-          "iam:UpdateAssumeRolePolicy",
         ]
         resources = local.roles
+      },
+      {
+        # Whom these trust is a variable.
+        sid       = "Trust"
+        actions   = ["iam:UpdateAssumeRolePolicy"]
+        resources = [for role in ["airflow", "analyst"] : "${local.l.role_arn_prefix}${role}"]
       },
       {
         sid       = "PassToGlue"
@@ -253,7 +258,7 @@ locals {
       actions = [
         "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias", "kms:DescribeKey",
         "kms:EnableKeyRotation", "kms:GenerateDataKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
-        "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
+        "kms:ListResourceTags", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
       ]
       resources = ["${local.arn}:kms:${local.l.region}:${local.l.account}:key/*"]
       when      = local.owned

@@ -43,6 +43,6 @@ locals {
         resources = ["${local.l.logs}:${local.l.log_group_prefix}/*:log-stream:*"]
       },
     ],
-    [for grant in concat(local.hand_over, local.sweep) : grant if local.l.dbt_job != null],
+    [for grant in concat(local.hand_over, local.sweep, local.stop_sweep) : grant if local.l.dbt_job != null],
   )
 }

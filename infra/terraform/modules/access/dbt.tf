@@ -3,11 +3,9 @@
 locals {
   # Of tables: each asks for the table, its database and the catalogue.
   # https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
-  read_tables = ["glue:BatchGetPartition", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable"]
-  own_tables = [
-    "glue:CreateTable", "glue:DeleteTable", "glue:DeleteTableVersion", "glue:GetTableVersions", "glue:GetTables",
-    "glue:UpdateTable",
-  ]
+  read_tables    = ["glue:BatchGetPartition", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable"]
+  own_tables     = ["glue:CreateTable", "glue:DeleteTable", "glue:GetTables"]
+  old_versions   = ["glue:DeleteTableVersion", "glue:GetTableVersions", "glue:UpdateTable"]
   own_partitions = ["glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:CreatePartition", "glue:UpdatePartition"]
 
   # Running queries, and reading what they answered, in one work group.
@@ -49,7 +47,16 @@ locals {
   sweep = [
     {
       sid       = "Sweep"
-      actions   = ["athena:BatchGetQueryExecution", "athena:ListQueryExecutions", "athena:StopQueryExecution"]
+      actions   = ["athena:BatchGetQueryExecution", "athena:ListQueryExecutions"]
+      resources = [local.l.work_group.arn]
+    },
+  ]
+
+  # dbt's role stops its queries anyway.
+  stop_sweep = [
+    {
+      sid       = "StopSweep"
+      actions   = ["athena:StopQueryExecution"]
       resources = [local.l.work_group.arn]
     },
   ]
@@ -61,7 +68,7 @@ locals {
     [
       {
         sid       = "Catalogue"
-        actions   = concat(local.read_tables, local.own_tables, local.own_partitions, ["glue:CreateDatabase", "glue:GetDatabase", "glue:GetDatabases"])
+        actions   = concat(local.read_tables, local.own_tables, local.old_versions, local.own_partitions, ["glue:CreateDatabase", "glue:GetDatabase", "glue:GetDatabases"])
         resources = [local.l.catalog]
       },
       {
@@ -77,7 +84,7 @@ locals {
       },
       {
         sid       = "OwnMarts"
-        actions   = concat(local.read_tables, local.own_tables, local.own_partitions)
+        actions   = concat(local.read_tables, local.own_tables, local.old_versions, local.own_partitions)
         resources = ["${local.l.database}/${local.l.databases.marts}", "${local.l.table}/${local.l.databases.marts}/*"]
       },
       {

@@ -41,13 +41,10 @@ resource "aws_athena_workgroup" "dbt" {
     result_configuration {
       output_location = "${local.results}/dbt/"
 
-      dynamic "encryption_configuration" {
-        for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
-
-        content {
-          encryption_option = "SSE_KMS"
-          kms_key_arn       = encryption_configuration.value
-        }
+      # Always named: the provider cannot take an encryption away.
+      encryption_configuration {
+        encryption_option = var.kms_key_arn == null ? "SSE_S3" : "SSE_KMS"
+        kms_key_arn       = var.kms_key_arn
       }
     }
   }
