@@ -93,9 +93,8 @@ class Month:
         return self._dbt(command, dbt_executable=DBT, **more)
 
     def dbt_in_glue(self, command, **more):
-        return self._dbt(
-            command, glue_job_name=self.lakehouse.dbt.glue_job, job_poll_interval=0.5, deferrable=True, **more
-        )
+        given = {"glue_job_name": self.lakehouse.dbt.glue_job, "job_poll_interval": 0.5, "deferrable": True, **more}
+        return self._dbt(command, **given)
 
     def _dbt(self, command, *, try_number=1, run_id="run", killed_when=None, **more):
         """:param killed_when: on_kill is called as soon as it says so"""

@@ -199,7 +199,7 @@ def test_what_is_killed_or_out_of_time_is_stopped(month, local, place):
     run = {
         "clean": lambda: month.clean(execution_timeout=timedelta(seconds=2)),
         "dbt": lambda: month.dbt("show", killed_when=runs, aws_conn_id="aws_dbt", **FOREVER),
-        "dbt_in_glue": lambda: month.dbt_in_glue("show", execution_timeout=timedelta(seconds=40), **FOREVER),
+        "dbt_in_glue": lambda: month.dbt_in_glue("show", killed_when=runs, deferrable=False, **FOREVER),
     }[place]
     with pytest.raises((AirflowException, AirflowTaskTimeout)):
         run()

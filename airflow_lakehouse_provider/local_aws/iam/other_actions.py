@@ -126,7 +126,9 @@ def of_kms(call: Call, account: Account) -> list[Access]:
     given, action = call.parameters, f"kms:{call.operation}"
     if call.operation == "CreateKey":
         return [Access(action, "*", request_tags(_tags(given.get("Tags"))))]
-    key = given.get("KeyId") or given.get("TargetKeyId")
+    # An alias's end asks for the key that it is of, too.
+    of_alias = given.get("AliasName") if call.operation == "DeleteAlias" else None
+    key = given.get("KeyId") or given.get("TargetKeyId") or of_alias
     needed = []
     if key:
         arn = account.key_arn(str(key))

@@ -94,7 +94,7 @@ def of_s3(call: Call, account: Account) -> list[Access]:
 
 
 def _versioned(action: str, arn: str, version: str | None) -> Access:
-    if version and version != "null" and action in _OF_VERSION:
+    if version and action in _OF_VERSION:
         action = action.replace("Object", "ObjectVersion", 1)
     return Access(f"s3:{action}", arn)
 

@@ -32,7 +32,7 @@ locals {
       {
         # `lakehouse mwaa sync`
         sid       = "Code"
-        actions   = concat(["s3:GetObject", "s3:PutObject"], var.may_delete_data ? [] : ["s3:DeleteObject"])
+        actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
         resources = local.code
       },
       {
@@ -78,7 +78,7 @@ locals {
       },
       {
         sid       = "DeleteObjects"
-        actions   = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+        actions   = ["s3:DeleteObjectVersion"]
         resources = [for bucket in local.buckets : "${bucket}/*"]
       },
     ] : grant if var.may_delete_data],
