@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import yaml
@@ -266,23 +267,81 @@ def test_analysts_read_the_marts_and_nothing_else(local, session):
     assert len(denied(local)) > before
 
 
-def test_an_access_that_is_missing_is_told_by_the_operator(month, local):
+@pytest.fixture
+def without(local):
+    """``without(role, sid)``: the role less one statement, until the test's end."""
+    iam, restored = local.client("iam"), []
+
+    def less(role, sid):
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            kept = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            if statements := _less(kept, sid):
+                own = {"RoleName": role, "PolicyName": name}
+                restored.append(partial(iam.put_role_policy, **own, PolicyDocument=json.dumps(kept)))
+                iam.put_role_policy(**own, PolicyDocument=_document(*statements))
+                return
+        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            arn = attached["PolicyArn"]
+            kept = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            document = iam.get_policy_version(PolicyArn=arn, VersionId=kept)["PolicyVersion"]["Document"]
+            if statements := _less(document, sid):
+                restored.append(partial(iam.set_default_policy_version, PolicyArn=arn, VersionId=kept))
+                iam.create_policy_version(PolicyArn=arn, PolicyDocument=_document(*statements), SetAsDefault=True)
+                return
+        raise AssertionError(f"{role} has no statement {sid}")
+
+    yield less
+    for restore in restored:
+        restore()
+
+
+def _less(document, sid):
+    """The statements without one; None where it is not among them."""
+    left = [each for each in document["Statement"] if each["Sid"] != sid]
+    return left if len(left) < len(document["Statement"]) else None
+
+
+@pytest.mark.parametrize(
+    ("role", "sid", "task", "lacked"),
+    [
+        ("airflow", "Jobs", "clean", r"glue:\w+ on resource: arn:aws:glue:\S+:job/clean-trips"),
+        ("glue_job", "WriteCleaned", "clean", r"s3:\w+ on resource: \S*arn:aws:s3:::nyc-taxi-cleaned/"),
+        ("crawler", "ReadFolders", "crawl", r"s3:GetObject on resource: \S*arn:aws:s3:::nyc-taxi-cleaned/"),
+        ("dbt", "OwnCurated", "dbt", r"s3:\w+ on resource: \S*arn:aws:s3:::nyc-taxi-curated/"),
+    ],
+)
+def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without, role, sid, task, lacked):
     """Which role lacked which action on what."""
     from airflow_lakehouse_provider._compat import AirflowException
 
-    iam = local.client("iam")
-    kept = iam.get_role_policy(RoleName="nyc-taxi-glue", PolicyName="lakehouse")["PolicyDocument"]
-    less = [each for each in kept["Statement"] if each["Sid"] != "WriteCleaned"]
-    iam.put_role_policy(RoleName="nyc-taxi-glue", PolicyName="lakehouse", PolicyDocument=_document(*less))
-    cleaned = {each["Key"] for each in local.client("s3").list_objects_v2(Bucket="nyc-taxi-cleaned")["Contents"]}
-    with pytest.raises(
-        AirflowException, match=r"assumed-role/nyc-taxi-glue/.* is not authorized to perform: s3:"
-    ) as said:
-        month.clean()
-    assert "arn:aws:s3:::nyc-taxi-cleaned/" in str(said.value)
-    after = {each["Key"] for each in local.client("s3").list_objects_v2(Bucket="nyc-taxi-cleaned")["Contents"]}
-    assert after == cleaned, "nothing is lost, nothing half-written"
-    iam.put_role_policy(RoleName="nyc-taxi-glue", PolicyName="lakehouse", PolicyDocument=json.dumps(kept))
+    def objects(bucket):
+        return {each["Key"] for each in local.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+
+    run = {
+        "clean": month.clean,
+        "crawl": month.crawl,
+        "dbt": lambda: month.dbt("run", select="fct_trips", aws_conn_id="aws_dbt"),
+    }[task]
+    before = objects("nyc-taxi-cleaned"), objects("nyc-taxi-curated")
+    without(ROLES[role], sid)
+    who = f"assumed-role/{ROLES[role]}/"
+    with pytest.raises(AirflowException, match=rf"{who}\S+ is not authorized to perform: {lacked}"):
+        run()
+    assert (objects("nyc-taxi-cleaned"), objects("nyc-taxi-curated")) == before, "nothing lost, nothing half-written"
+
+
+def test_a_missing_access_is_told_to_analyst_and_deployer(local, session, terraform, without):
+    analyst = Analyst(local, session("ada", "nyc-taxi-analyst"))
+    without(ROLES["analyst"], "ReadMarts")
+    state, said = analyst.query("SELECT count(*) FROM nyc_taxi_marts.fct_trips")
+    assert state == "FAILED"
+    assert "assumed-role/nyc-taxi-analyst/" in said
+    assert "not authorized to perform: s3:GetObject" in said
+    without(ROLES["deployer"], "Jobs")
+    planned = terraform.with_variables("plan", check=False)
+    assert planned.returncode == 1
+    assert "assumed-role/nyc-taxi-deployer/" in planned.stderr
+    assert "glue:GetJob" in planned.stderr
 
 
 def test_the_deployer_changes_and_destroys_it(terraform, local):
