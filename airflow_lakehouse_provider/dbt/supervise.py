@@ -26,7 +26,7 @@ from typing import Any
 
 # Airflow 3 sends SIGKILL five seconds after it asked a task to end; dbt needs half a second to stop its queries, and
 # what is left of them is stopped after it.
-GRACE_SECONDS = 1.25
+GRACE_SECONDS = 1.0
 TELL_PID = "--tell-pid"
 # For the last orders.
 ORDERS_SECONDS = 30.0

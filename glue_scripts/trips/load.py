@@ -15,7 +15,7 @@ from trips.arguments import Arguments
 from trips.audit import FileCounts
 from trips.errors import LoadError
 from trips.publish import Staging, delete_leftovers, leftovers, totals
-from trips.reading import RawFile, find, read, together, unreadable
+from trips.reading import RawFile, find, read, together
 from trips.storage import Object, Storage
 from trips.transform import staged
 
@@ -141,9 +141,10 @@ def _stage(
     except LoadError:
         raise
     except Exception as error:
-        # Only now were the rows really read. What of several files is broken stands in Spark's own words.
-        broken = next((file.uri for file in files if file.uri in str(error)), files[0].uri)
-        raise unreadable(broken, error) from None
+        # The rows were read and written in one go: the files are asked which of the two it was.
+        for file in files:
+            file.check()
+        raise staging.unwritable(error) from None
     staging.count(counts)
     for file in counts:
         if file.rows_read != file.rows_kept + file.rows_quarantined:

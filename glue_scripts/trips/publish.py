@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from trips.arguments import MARKS, REASONS, Arguments
 from trips.audit import FileCounts, Prepared, prepare
-from trips.errors import LoadError
+from trips.errors import LoadError, innermost
 from trips.storage import Object, Storage
 from trips.transform import KEPT, unpacked
 
@@ -50,6 +50,13 @@ class Staging:
                 schema = (rows.drop(KEPT) if table == "trips" else unpacked(rows)).schema
                 nothing = self._spark.createDataFrame([], schema)
                 nothing.write.mode("overwrite").parquet(self._folders[table])
+
+    def unwritable(self, error: Exception) -> LoadError:
+        """The sentence for what Spark failed on as it wrote."""
+        return LoadError(
+            f"{self._arguments.label} could not be written to {self._root}: {innermost(error)}. The month stays as it "
+            "was. See that the job's role may list, get, put and delete objects there, then run the month again"
+        )
 
     def files(self, table: str) -> list[Object]:
         """The staged files of a table."""

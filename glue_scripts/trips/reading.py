@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from trips.columns import canonical
-from trips.errors import LoadError
+from trips.errors import LoadError, innermost
 from trips.storage import Object, Storage
 
 _FORMAT = re.compile(r"\.(parquet|csv(?:\.gz)?)$", re.IGNORECASE)
@@ -29,6 +29,16 @@ class RawFile:
     frame: DataFrame
     columns: dict[str, str]
     unknown: list[str]
+
+    def check(self) -> None:
+        """Read every value.
+
+        :raises LoadError: when one cannot be read
+        """
+        try:
+            self.frame.write.format("noop").mode("overwrite").save()
+        except Exception as error:
+            raise unreadable(self.uri, error) from None
 
 
 def find(storage: Storage, raw_uri: str) -> list[Object]:
@@ -78,11 +88,9 @@ def read(spark: SparkSession, found: Object) -> RawFile:
 
 
 def unreadable(uri: str, error: Exception) -> LoadError:
-    """The sentence for a file that Spark fails on: its innermost reason, not the stack."""
-    reasons = [line.strip() for line in re.findall(r"(?:Caused by: |^)[\w.$]+(?:Exception|Error): (.+)", str(error))]
+    """The sentence for a file that Spark fails on."""
     kind = "CSV" if _is_csv(uri) else "Parquet"
-    reason = reasons[-1] if reasons else next(iter(str(error).splitlines()), type(error).__name__)
-    return LoadError(f"the raw file {uri} cannot be read as {kind}: {reason[:300]}. Is it whole? Upload it again")
+    return LoadError(f"the raw file {uri} cannot be read as {kind}: {innermost(error)}. Is it whole? Upload it again")
 
 
 def _is_csv(uri: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -165,6 +166,61 @@ class Lake:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+class SparkFiles:
+    """What Spark reads and writes, on a store whose rename is a copy and a delete; a run can be ended at any call."""
+
+    def __init__(self, session: Any) -> None:
+        jvm, conf = session._jvm, session.sparkContext._jsc.hadoopConfiguration()
+        compiler = jvm.org.codehaus.janino.SimpleCompiler()
+        compiler.setParentClassLoader(jvm.Thread.currentThread().getContextClassLoader())
+        compiler.cook(Path(__file__).with_name("CopyingFileSystem.java").read_text())
+        self._class = compiler.getClassLoader().loadClass("lakehouse.CopyingFileSystem")
+        conf.setClassLoader(compiler.getClassLoader())
+        conf.set("fs.raw.impl", self._class.getName())
+        for bucket in BUCKETS:  # which also keeps them for Spark's tasks, whose class loader is another
+            jvm.org.apache.hadoop.fs.Path(f"s3://{bucket}/").getFileSystem(conf)
+        self._gateway = session.sparkContext._gateway
+
+    @contextlib.contextmanager
+    def watched(self, before: Callable[[str, str], None]) -> Iterator[None]:
+        """`before` is called with the name and the path of every call, one at a time."""
+        from pyspark.java_gateway import ensure_callback_server_started
+
+        ensure_callback_server_started(self._gateway)
+        self._set("before", _Consumer(before))
+        try:
+            yield
+        finally:
+            self._set("before", None)
+
+    @contextlib.contextmanager
+    def dying(self, at: int) -> Iterator[None]:
+        """No call comes about from that one on of those that change an object."""
+        self._set("left", at)
+        try:
+            yield
+        finally:
+            self._set("left", 0)
+            self._set("dead", False)
+
+    @property
+    def dead(self) -> bool:
+        return bool(self._class.getField("dead").get(None))
+
+    def _set(self, name: str, value: Any) -> None:
+        self._class.getField(name).set(None, value)
+
+
+class _Consumer:
+    """A Python function as Java calls it."""
+
+    def __init__(self, function: Callable[[str, str], None]) -> None:
+        self.accept = function
+
+    class Java:
+        implements = ("java.util.function.BiConsumer",)
+
+
 @pytest.fixture(scope="session")
 def s3_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("s3")
@@ -184,6 +240,7 @@ def spark(s3_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
             patch.setenv(name, value)
         patch.chdir(home)
         session = SparkSession.builder.getOrCreate()
+        session.spark_files = SparkFiles(session)
         yield session
         java = session.sparkContext._gateway.proc
         session.stop()

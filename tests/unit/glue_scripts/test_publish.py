@@ -8,8 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from trips import load as load_module
+from trips.arguments import parse
 from trips.columns import TRIPS
 from trips.errors import LoadError
+from trips.publish import leftovers
+
+from .conftest import FolderStorage
 
 pytestmark = pytest.mark.spark
 
@@ -95,6 +99,73 @@ def test_killed_at_every_storage_call_the_month_is_whole_and_the_next_load_clear
     last = f"jr_{lake.runs:04d}"
     left = {name.rpartition("/")[2].partition("-")[0] for name in lake.files() if not name.startswith("load_audit/")}
     assert left == {"jr_0001", last}
+
+
+def test_at_every_call_of_sparks_the_month_is_as_it_was_and_the_next_load_would_clear_up(lake, spark):
+    """On a store whose rename is a copy and a delete; whatever Spark writes, it writes into the run's own folder."""
+    lake.put([{}, BAD], "a.parquet")
+    lake.put([{"total_amount": 99.0}, BAD], "b.parquet")
+    lake.load(file="a.parquet")
+    before, audits, calls = seen(lake), [f"load_audit/{path.name}" for path in lake.cleaned.glob("load_audit/*")], []
+    next_load = parse(lake.argv())
+
+    def look(call, path):
+        calls.append(call)
+        assert seen(lake) == before, (call, path)
+        if call not in ("open", "list"):
+            assert f"/{lake.name}/_staging/" in path, (call, path)
+        found = {uri.removeprefix(f"{lake.cleaned_uri}/") for uri in leftovers(FolderStorage(lake.root), next_load)}
+        assert found == {*lake.files()} - {*audits}, (call, path)
+
+    with spark.spark_files.watched(look):
+        lake.load(file="b.parquet")
+    assert set(calls) == {"open", "list", "mkdirs", "create", "copy", "delete"}
+    assert seen(lake) != before
+
+
+def test_killed_at_every_write_of_sparks_the_month_is_as_it_was_and_the_next_load_clears_up(lake, spark):
+    """On a store whose rename is a copy and a delete. Dead runs pile up on purpose."""
+    lake.put([{}, BAD], "a.parquet")
+    lake.put([{"total_amount": 99.0}, BAD], "b.parquet")
+    lake.load(file="a.parquet")
+    before, at = seen(lake), 1
+
+    def killed(call, uri):
+        if spark.spark_files.dead:
+            raise Killed(f"{call} {uri}")
+
+    while True:
+        with spark.spark_files.dying(at):
+            try:
+                lake.load(file="b.parquet", before=killed)
+            except Killed:
+                assert seen(lake) == before, at
+            else:
+                break  # Spark makes no such call any more
+        at += 1
+    assert at > 3 * 4  # three writes, each creates a file, copies it twice and deletes what it copied
+    assert [str(row["total_amount"]) for row in lake.current("trips")] == ["99.00"]
+    left = {name.rpartition("/")[2].partition("-")[0] for name in lake.files() if not name.startswith("load_audit/")}
+    assert left == {f"jr_{lake.runs:04d}"}
+
+
+def test_what_cannot_be_written_is_no_fault_of_the_raw_file(lake, spark):
+    lake.put([{}, BAD])
+    lake.load()
+    before = seen(lake)
+
+    def denied(call, path):
+        if call == "create":
+            raise PermissionError("Access Denied (Status Code: 403)")
+
+    with (
+        spark.spark_files.watched(denied),
+        pytest.raises(
+            LoadError, match=r"yellow 2024-01 could not be written to s3://cleaned/.*_staging/.*: .*job's role"
+        ),
+    ):
+        lake.load()
+    assert seen(lake) == before
 
 
 def test_each_call_after_the_commit_may_fail_too(lake, capsys):
