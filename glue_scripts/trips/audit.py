@@ -127,16 +127,13 @@ def runs(storage: Storage, arguments: Arguments) -> dict[str, str]:
 
 
 def last_load(spark: SparkSession, uris: Sequence[str]) -> LastLoad | None:
-    """The latest committed load of these objects; None when none was committed."""
-    if not uris:
-        return None
-    columns = ("run_id", "committed_at", "source_file", "etag")
-    rows = spark.read.schema(SCHEMA).parquet(*uris).where(f"status = '{COMMITTED}'").select(*columns).collect()
-    if not rows:
-        return None
-    last = max(rows, key=lambda row: (row["committed_at"], row["run_id"]))
-    etags = {row["source_file"]: row["etag"] for row in rows if row["run_id"] == last["run_id"]}
-    return LastLoad(last["committed_at"], etags)
+    """The latest committed load of these objects, which are in order; None when none was committed."""
+    columns = ("committed_at", "source_file", "etag")
+    for uri in reversed(uris):
+        rows = spark.read.schema(SCHEMA).parquet(uri).where(f"status = '{COMMITTED}'").select(*columns).collect()
+        if rows:
+            return LastLoad(rows[0]["committed_at"], {row["source_file"]: row["etag"] for row in rows})
+    return None
 
 
 def _prefix(arguments: Arguments) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -37,9 +39,12 @@ def cast_columns(frame: DataFrame, columns: Mapping[str, str]) -> dict[str, Colu
     }
 
 
-def uncastable(frame: DataFrame, columns: Mapping[str, str], cast: Mapping[str, Column]) -> dict[str, Column]:
-    """For every canonical column in the file, whether a row's value is there but could not be cast."""
-    return {name: present(frame, raw).isNotNull() & cast[name].isNull() for name, raw in columns.items()}
+def uncastable(frame: DataFrame, columns: Mapping[str, str], cast: Mapping[str, Column]) -> Column:
+    """Whether some value of a row is there but could not be cast. Text always can be."""
+    each = [
+        present(frame, raw).isNotNull() & cast[name].isNull() for name, raw in columns.items() if RAW[name][0] != TEXT
+    ]
+    return reduce(operator.or_, each, F.lit(False))
 
 
 def _whole(value: Column, of: T.DataType, name: str) -> Column:
@@ -54,7 +59,8 @@ def _whole(value: Column, of: T.DataType, name: str) -> Column:
     if isinstance(of, (T.DoubleType, T.FloatType, T.DecimalType)):
         return _whole_double(value.cast("double"))
     if isinstance(of, T.LongType):
-        return F.when(value.between(_LEAST, _MOST), value.cast(INT))
+        number = value.cast(INT)  # which wraps
+        return F.when(number == value, number)
     return F.lit(None).cast(INT)
 
 
@@ -69,7 +75,7 @@ def _double(value: Column, of: T.DataType, name: str) -> Column:
     elif not isinstance(of, T.NumericType):
         return F.lit(None).cast(DOUBLE)
     number = value.cast(DOUBLE)
-    return F.when(~F.isnan(number) & (F.abs(number) < float("inf")), number)
+    return F.when(F.abs(number) < float("inf"), number)  # NaN is larger than any number in Spark
 
 
 def _money(value: Column, of: T.DataType, name: str) -> Column:
@@ -84,8 +90,8 @@ def _money(value: Column, of: T.DataType, name: str) -> Column:
         # Nearly all are whole cents. As an interval those become decimals by arithmetic alone, in a fifth of the time
         # that Spark's way by the text takes; NaN is larger than any number.
         cents = F.rint(value * 100)
-        is_whole = (F.abs(value) < _MONEY_END) & (cents / 100 == value)
         seconds = F.expr("INTERVAL '0.01' SECOND") * cents.cast("bigint")
+        is_whole = (F.abs(value) < _MONEY_END) & (cents / 100 == value)
         return F.when(is_whole, seconds.cast(MONEY)).otherwise(value.cast(MONEY))
     return value.cast(MONEY)
 

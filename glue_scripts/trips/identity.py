@@ -1,11 +1,11 @@
 """What tells a row from all others: a 128-bit hash of its service, its run's month and its raw values.
 
-The bytes of a `trip_id`: two of Spark's xxhash64 with seed 42, as 32 hexadecimal digits. Each hashes in turn, every
-hash being the seed of the next: the number 1 or 2, for which of the two it is, as a bigint; the service and the month
-("yellow", "2024-01") as UTF-8; the names of the columns that `columns.py` does not know, sorted, each with a line feed
-behind it; which values are there, 62 to a bigint, lowest bit first, in the order of `columns.RAW` and then of those
-names; and in this order the values that are there. Whole numbers are bigints, floating ones doubles (-0.0 is 0.0),
-times microseconds since 1970 on their own clock, decimals and nested values Spark's text; text is as in the file.
+The bytes of a `trip_id`: two of Spark's xxhash64 with seed 42, as 32 hexadecimal digits in upper case. Each hashes in
+turn, every hash being the seed of the next: the number 1 or 2, for which of the two it is, as a bigint; the service and
+the month ("yellow", "2024-01") as UTF-8; the names of the columns that `columns.py` does not know, sorted, each with a
+line feed behind it; which values are there, 62 to a bigint, lowest bit first, in the order of `columns.RAW` and then of
+those names; and in this order the values that are there. Whole numbers are bigints, floating ones doubles (-0.0 is
+0.0), times microseconds since 1970 on their own clock, decimals and nested values Spark's text; text is as in the file.
 
 xxhash64 passes nulls over and would not tell (1.5, NULL) from (NULL, 1.5): hence the bits. A column that a file lacks
 is one without values, so neither the order of columns nor one of nothing but nulls changes an id.
@@ -68,4 +68,4 @@ def trip_id(halves: tuple[Column, Column], occurrence: Column | None = None) -> 
             F.when(occurrence > 1, F.xxhash64(half, occurrence.cast("bigint"))).otherwise(half) for half in halves
         )
         halves = first, second
-    return F.lower(F.hex(F.concat(*(half.cast("binary") for half in halves))))  # eight bytes each, the highest first
+    return F.hex(F.concat(*(half.cast("binary") for half in halves)))  # eight bytes each, the highest first

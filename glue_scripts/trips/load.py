@@ -17,7 +17,7 @@ from trips.errors import LoadError
 from trips.publish import Staging, delete_leftovers, leftovers, totals
 from trips.reading import RawFile, find, read, together
 from trips.storage import Object, Storage
-from trips.transform import staged
+from trips.transform import raw_schema, staged
 
 _SETTINGS = {
     # The one big shuffle has a number of partitions of its own, and what is counted is a handful of rows.
@@ -137,7 +137,7 @@ def _stage(
     frame, columns = together(files)
     rows = sum(file.rows for file in files)
     try:
-        staging.write(staged(frame, columns, rows, arguments, started))
+        staging.write(staged(frame, columns, rows, arguments, started), raw_schema(frame))
     except LoadError:
         raise
     except Exception as error:

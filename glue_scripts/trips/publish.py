@@ -12,6 +12,7 @@ from datetime import datetime
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from trips.arguments import MARKS, REASONS, Arguments
 from trips.audit import FileCounts, Prepared, prepare
@@ -19,6 +20,7 @@ from trips.errors import LoadError, innermost
 from trips.storage import Object, Storage
 from trips.transform import KEPT, unpacked
 
+_COUNTED = "source_file string, suspect array<string>, reasons array<string>"
 TABLES = ("trips", "quarantine_trips")
 
 
@@ -36,18 +38,20 @@ class Staging:
         self._rejected = f"{root}all/{KEPT}=false"
         self._folders = {"trips": f"{root}all/{KEPT}=true", "quarantine_trips": f"{root}quarantine"}
 
-    def write(self, rows: DataFrame) -> None:
+    def write(self, rows: DataFrame, raw: StructType) -> None:
         """Write all rows in one go, then the rejected ones again with the columns that only they have.
 
+        :param rows: as `transform.staged`
+        :param raw: the raw columns
         A table without rows gets a file all the same: its columns make the crawler's table, which dbt expects.
         """
         rows.write.mode("overwrite").partitionBy(KEPT).parquet(f"{self._root}all")
         if self._files(self._rejected):
-            rejected = unpacked(self._spark.read.schema(rows.drop(KEPT).schema).parquet(self._rejected))
+            rejected = unpacked(self._spark.read.schema(rows.drop(KEPT).schema).parquet(self._rejected), raw)
             rejected.coalesce(1).write.mode("overwrite").parquet(self._folders["quarantine_trips"])
         for table in TABLES:
             if not self.files(table):
-                schema = (rows.drop(KEPT) if table == "trips" else unpacked(rows)).schema
+                schema = (rows.drop(KEPT) if table == "trips" else unpacked(rows, raw)).schema
                 nothing = self._spark.createDataFrame([], schema)
                 nothing.write.mode("overwrite").parquet(self._folders[table])
 
@@ -68,17 +72,19 @@ class Staging:
     def count(self, files: Sequence[FileCounts]) -> None:
         """Count what was written, back from the written files."""
         by_uri = {file.uri: file for file in files}
-        for row in self._counted("trips", "suspect", MARKS):
+        for row in self._counted("trips", "suspect", MARKS, files):
             file = by_uri[row["source_file"]]
             file.rows_kept, file.suspect = row["rows"], {mark: row[mark] for mark in MARKS}
-        for row in self._counted("quarantine_trips", "reasons", REASONS):
+        for row in self._counted("quarantine_trips", "reasons", REASONS, files):
             file = by_uri[row["source_file"]]
             file.rows_quarantined, file.rejected = row["rows"], {reason: row[reason] for reason in REASONS}
 
-    def _counted(self, table: str, column: str, names: Sequence[str]) -> list[Row]:
+    def _counted(self, table: str, column: str, names: Sequence[str], files: Sequence[FileCounts]) -> list[Row]:
         each = [F.count_if(F.array_contains(column, name)).alias(name) for name in names]
-        written = self._spark.read.parquet(self._folders[table])
-        return written.groupBy("source_file").agg(F.count(F.lit(1)).alias("rows"), *each).collect()
+        written = self._spark.read.schema(_COUNTED).parquet(self._folders[table])
+        # Of one file, its name need not be read three million times.
+        source = F.col("source_file") if len(files) > 1 else F.lit(files[0].uri)
+        return written.groupBy(source.alias("source_file")).agg(F.count(F.lit(1)).alias("rows"), *each).collect()
 
     def publish(self) -> dict[str, int]:
         """Copy the files into their tables under the run's name, where no reader looks before the commit.

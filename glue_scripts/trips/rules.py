@@ -5,50 +5,58 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from trips.arguments import MARKS, REASONS, Arguments
-from trips.casting import present
+from trips.columns import MONEY
 
 _ZONES = (1, 265)
+_MOST_MONEY = Decimal("99999999.99")
 _NOVEMBER = 11  # since 2007 the clocks go back on its first Sunday
-_HOUR = 3600
+_FIRST_ROWS = 5_000
+_HOUR = 3_600_000_000  # microseconds
 
 
 def reasons(
-    arguments: Arguments, columns: Mapping[str, Column], uncastable: Mapping[str, Column], duplicate: Column
+    arguments: Arguments,
+    columns: Mapping[str, Column],
+    there: Mapping[str, Column],
+    *,
+    uncastable: Column,
+    duplicate: Column,
 ) -> Column:
     """The reasons to reject a row, as an integer of bits in REASONS' order; 0 for a row that is kept.
 
     :param columns: the canonical columns; a missing value never fails a rule about values
-    :param uncastable: whether a column's value is there but cannot be cast
+    :param there: whether the file has a value, be it one that cannot be cast; a column that it lacks is not in it
+    :param uncastable: whether some value of the row cannot be cast
     """
     limits = arguments.thresholds
     pickup, dropoff = columns["pickup_at"], columns["dropoff_at"]
     total, distance = columns["total_amount"], columns["trip_distance"]
-    seconds = _seconds(pickup, dropoff)
+    duration = _microseconds(pickup, dropoff)
     begin, end = _month(arguments)
 
     def missing(name: str) -> Column:
         # A value that cannot be cast is there: it counts as uncastable, and as missing only if that is not judged.
-        there = uncastable.get(name) if "uncastable" not in limits.off else None
-        return columns[name].isNull() if there is None else columns[name].isNull() & ~there
+        return ~there[name] if name in there and "uncastable" not in limits.off else columns[name].isNull()
 
     rules = {
         "pickup_missing": missing("pickup_at"),
         "dropoff_missing": missing("dropoff_at"),
         "pickup_outside_month": ~((pickup >= _time(begin)) & (pickup < _time(end))),
-        "dropoff_before_pickup": (seconds < 0) & ~_clock_change(arguments, pickup, seconds),
-        "trip_too_long": seconds > limits.max_hours * _HOUR,
+        "dropoff_before_pickup": (duration < 0) & ~_clock_change(arguments, pickup, duration),
+        "trip_too_long": duration > round(limits.max_hours * _HOUR),
         "distance_missing": missing("trip_distance"),
         "distance_negative": distance < 0,
         "location_unknown": _elsewhere(columns["pickup_location_id"]) | _elsewhere(columns["dropoff_location_id"]),
         "total_missing": missing("total_amount"),
-        "total_implausible": F.abs(total) > limits.max_total,
-        "uncastable": reduce(operator.or_, uncastable.values(), F.lit(False)),
+        "total_implausible": ~total.between(-_cents(limits.max_total), _cents(limits.max_total)),
+        "uncastable": uncastable,
         "duplicate": duplicate,
     }
     mask = F.lit(0)
@@ -61,11 +69,11 @@ def reasons(
 def marks(arguments: Arguments, columns: Mapping[str, Column], stuck_vendors: Sequence[int]) -> Column:
     """The marks of a suspect row, as an array of text that may be empty."""
     limits = arguments.thresholds
-    seconds = _seconds(columns["pickup_at"], columns["dropoff_at"])
+    duration = _microseconds(columns["pickup_at"], columns["dropoff_at"])
     rules = {
-        "duration_long": seconds > limits.long_hours * _HOUR,
+        "duration_long": duration > round(limits.long_hours * _HOUR),
         "distance_implausible": columns["trip_distance"] > limits.max_miles,
-        "clock_change": (seconds < 0) & _clock_change(arguments, columns["pickup_at"], seconds),
+        "clock_change": (duration < 0) & _clock_change(arguments, columns["pickup_at"], duration),
         "time_stuck": columns["vendor_id"].isin(list(stuck_vendors)) if stuck_vendors else F.lit(False),
     }
     return _names(rules, MARKS)
@@ -81,30 +89,38 @@ def stuck_vendors(frame: DataFrame, columns: Mapping[str, str], cast: Mapping[st
     if "vendor_id" not in columns or month > 59:
         return []
     stuck = (F.minute(cast["pickup_at"]) == month) & (F.minute(cast["dropoff_at"]) == month)
-    found = (
-        frame.where(present(frame, columns["vendor_id"]).isNotNull())
-        .groupBy(cast["vendor_id"].alias("vendor"))
-        .agg(F.min(F.coalesce(stuck, F.lit(False))).alias("stuck"))
-        .where("stuck AND vendor IS NOT NULL")
-        .collect()
-    )
+    rows = frame.select(cast["vendor_id"].alias("vendor"), F.coalesce(stuck, F.lit(False)).alias("stuck"))
+    # The first rows mostly clear every vendor that there is, and of a file without another hardly a value is read.
+    first = rows.limit(_FIRST_ROWS).collect()
+    cleared = {row["vendor"] for row in first if not row["stuck"]}
+    others = rows.where(F.col("vendor").isNotNull() & ~F.col("vendor").isin(cleared))
+    if not others.head(1):
+        return []
+    found = others.groupBy("vendor").agg(F.min("stuck").alias("stuck")).where("stuck").collect()
     return sorted(row["vendor"] for row in found)
 
 
 def _names(rules: Mapping[str, Column], order: Sequence[str]) -> Column:
-    names = F.filter(F.array(*(F.when(rules[name], F.lit(name)) for name in order)), lambda name: name.isNotNull())
-    # Nearly every row has none; to find that out by filtering takes longer than all the rules do.
+    # Not by a filter of an array, for which Spark has no code to compile: it would take the whole row out of its hands.
+    names = F.split(F.concat_ws(",", *(F.when(rules[name], F.lit(name)) for name in order)), ",")
+    # Nearly every row has none, which is found out faster than an array is made.
     return F.when(reduce(operator.or_, (F.coalesce(rules[name], F.lit(False)) for name in order)), names).otherwise(
         F.array().cast("array<string>")
     )
 
 
-def _seconds(pickup: Column, dropoff: Column) -> Column:
-    return (F.unix_micros(dropoff) - F.unix_micros(pickup)) / 1_000_000
+def _microseconds(pickup: Column, dropoff: Column) -> Column:
+    return F.unix_micros(dropoff) - F.unix_micros(pickup)
+
+
+def _cents(limit: float) -> Column:
+    """The largest amount of money that is not above a limit: to compare the amounts as doubles takes far longer."""
+    whole = Decimal(str(limit)).quantize(Decimal("0.01"), ROUND_FLOOR)
+    return F.lit(min(whole, _MOST_MONEY)).cast(MONEY)
 
 
 def _elsewhere(location: Column) -> Column:
-    return F.coalesce(~location.between(*_ZONES), F.lit(False))
+    return ~location.between(*_ZONES)
 
 
 def _month(arguments: Arguments) -> tuple[datetime, datetime]:
@@ -112,13 +128,13 @@ def _month(arguments: Arguments) -> tuple[datetime, datetime]:
     return datetime(year, month, 1), datetime(year + month // 12, month % 12 + 1, 1)
 
 
-def _clock_change(arguments: Arguments, pickup: Column, seconds: Column) -> Column:
+def _clock_change(arguments: Arguments, pickup: Column, duration: Column) -> Column:
     """Whether a drop-off before its pickup is the clocks' doing: in the hour that November's first Sunday has twice."""
     if int(arguments.month) != _NOVEMBER:
         return F.lit(False)
     begin, _ = _month(arguments)
     one = begin + timedelta(days=(6 - begin.weekday()) % 7, hours=1)
-    return (pickup >= _time(one)) & (pickup < _time(one + timedelta(hours=1))) & (seconds >= -_HOUR)
+    return (pickup >= _time(one)) & (pickup < _time(one + timedelta(hours=1))) & (duration >= -_HOUR)
 
 
 def _time(moment: datetime) -> Column:

@@ -1,7 +1,7 @@
 """The whole transformation: raw rows to rows as staged, in one shuffle.
 
 Rejected and kept rows leave in one write, because a second pass over the month would cost twice as much. A rejected
-row's staged `suspect` therefore starts with what only the quarantine has: its raw row and its reasons (`unpacked`).
+row's staged `suspect` therefore starts with what only the quarantine has: its reasons and its raw row (`unpacked`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from trips import identity, rules
 from trips.arguments import Arguments
-from trips.casting import cast_columns, uncastable
+from trips.casting import cast_columns, present, uncastable
 from trips.columns import RAW, TIMES, TRIPS
 from trips.reading import SOURCE_FILE, quoted
 
 KEPT = "__kept"
 _PICKUP, _HASH_1, _HASH_2, _OCCURRENCE = "__pickup", "__hash_1", "__hash_2", "__occurrence"
+_UNCASTABLE, _MASK = "__uncastable", "__mask"
+_NESTED = (T.ArrayType, T.MapType, T.StructType)
 _ROWS_PER_FILE = 750_000
 _MOST_FILES = 4
 _MICROSECONDS = "yyyy-MM-dd HH:mm:ss.SSSSSS"
@@ -30,29 +33,35 @@ def staged(
     frame: DataFrame, columns: Mapping[str, str], rows: int, arguments: Arguments, loaded_at: datetime
 ) -> DataFrame:
     """Every row with the cleaned zone's columns and whether it is kept, in 1 to 4 partitions, each sorted by pickup."""
-    raw_columns = [name for name in frame.columns if name != SOURCE_FILE]
+    raw_columns = raw_schema(frame).names
     values = cast_columns(frame, columns)
     stuck = rules.stuck_vendors(frame, columns, values, int(arguments.month))
     hash_1, hash_2 = _hashes(frame, columns, raw_columns, arguments)
-    hashed = frame.select(
-        *map(quoted, frame.columns), values["pickup_at"].alias(_PICKUP), hash_1.alias(_HASH_1), hash_2.alias(_HASH_2)
-    )
     files = min(max(-(-rows // _ROWS_PER_FILE), 1), _MOST_FILES)
     # Equal rows have equal pickups: the window needs no shuffle of its own, and its sort is the files' order. By hash,
     # since ranges of pickups would first be sampled, which computes every row once more.
-    shuffled = hashed.repartition(files, F.col(_PICKUP))
+    shuffled = frame.repartition(files, values["pickup_at"])
+    hashed = shuffled.select(
+        *map(quoted, frame.columns), values["pickup_at"].alias(_PICKUP), hash_1.alias(_HASH_1), hash_2.alias(_HASH_2)
+    )
     equal_rows = Window.partitionBy(_PICKUP, _HASH_1, _HASH_2).orderBy(SOURCE_FILE)
-    numbered = shuffled.withColumn(_OCCURRENCE, F.row_number().over(equal_rows))
+    numbered = hashed.withColumn(_OCCURRENCE, F.row_number().over(equal_rows))
 
-    # Cast first and judged then: judged in one go, every value would be cast again for each rule about it.
+    # One step after the other: in one go, every value would be cast again for each rule about it. And what is asked for
+    # twice in a step - casts, by what is uncastable; the mask - Spark makes methods of, short enough to be compiled.
     values = cast_columns(numbered, columns)
     canonical = {name: F.col(f"__{name}") for name in RAW}
-    cast = numbered.select(*map(quoted, numbered.columns), *(values[name].alias(f"__{name}") for name in RAW))
-    mask = rules.reasons(arguments, canonical, uncastable(cast, columns, canonical), F.col(_OCCURRENCE) > 1)
-    judged = cast.withColumn("__mask", mask)
+    cast = numbered.select(
+        *map(quoted, numbered.columns),
+        *(values[name].alias(f"__{name}") for name in RAW),
+        uncastable(numbered, columns, values).alias(_UNCASTABLE),
+    )
+    there = {name: present(cast, raw).isNotNull() for name, raw in columns.items()}
+    mask = rules.reasons(arguments, canonical, there, uncastable=F.col(_UNCASTABLE), duplicate=F.col(_OCCURRENCE) > 1)
+    judged = cast.select("*", mask.alias(_MASK), (mask == 0).alias(KEPT))
     marks = rules.marks(arguments, canonical, stuck)
-    raw_row = F.to_json(F.struct(*map(quoted, raw_columns)), _JSON)
-    rejected = F.concat(F.array(raw_row, F.col("__mask").cast("string")), marks)
+    packed = (_packed(quoted(name), frame.schema[name].dataType) for name in raw_columns)
+    rejected = F.concat(F.array(F.col(_MASK).cast("string"), *packed), marks)
     made = {
         **canonical,
         # Over half a thousand miles is no distance of a taxi's; the fare beside it mostly is one.
@@ -65,7 +74,7 @@ def staged(
             F.col(_OCCURRENCE) if "duplicate" in arguments.thresholds.off else None,
         ),
         "is_reversal": F.coalesce(canonical["total_amount"] < 0, F.lit(False)),
-        "suspect": F.when(F.col("__mask") == 0, marks).otherwise(rejected),
+        "suspect": F.when(F.col(KEPT), marks).otherwise(rejected),
         "source_file": F.col(SOURCE_FILE),
         "run_id": F.lit(arguments.run_id),
         "loaded_at": F.lit(loaded_at.isoformat(" ")).cast("timestamp"),
@@ -73,18 +82,37 @@ def staged(
     for name in TIMES:
         # Wall clock times: with Spark's other kind, readers would convert them to their own zone.
         made[name] = made[name].cast("timestamp_ntz")
-    return judged.select(*(made[name].alias(name) for name in TRIPS), (F.col("__mask") == 0).alias(KEPT))
+    return judged.select(*(made[name].alias(name) for name in TRIPS), KEPT)
 
 
-def unpacked(rejected: DataFrame) -> DataFrame:
-    """Rejected rows as staged, with the quarantine's own columns."""
+def unpacked(rejected: DataFrame, raw: T.StructType) -> DataFrame:
+    """Rejected rows as staged, with the quarantine's own columns.
+
+    :param raw: the raw columns
+    """
     packed = F.col("suspect")
-    own = {
-        "reasons": rules.reason_names(packed[1].cast("int")),
-        "raw_row": packed[0],
-        "suspect": F.slice(packed, 3, F.size(packed)),
-    }
+    mask, marks = packed[0].cast("int"), F.slice(packed, 2 + len(raw), F.size(packed))
+    values = (_value(packed[at], field.dataType).alias(field.name) for at, field in enumerate(raw, start=1))
+    own = {"reasons": rules.reason_names(mask), "raw_row": F.to_json(F.struct(*values), _JSON), "suspect": marks}
     return rejected.withColumns(own).select(*TRIPS, "reasons", "raw_row")
+
+
+def raw_schema(frame: DataFrame) -> T.StructType:
+    """The raw columns of `together`."""
+    return T.StructType([field for field in frame.schema if field.name != SOURCE_FILE])
+
+
+def _packed(value: Column, of: T.DataType) -> Column:
+    """A raw value as text that `_value` reads. JSON would do for all, but Spark has no code to compile for it."""
+    if isinstance(of, _NESTED):
+        return F.to_json(F.struct(value.alias("value")))
+    return (F.unix_micros(value) if isinstance(of, T.TimestampType) else value).cast("string")
+
+
+def _value(packed: Column, of: T.DataType) -> Column:
+    if isinstance(of, _NESTED):
+        return F.from_json(packed, T.StructType([T.StructField("value", of)]))["value"]
+    return F.timestamp_micros(packed.cast("bigint")) if isinstance(of, T.TimestampType) else packed.cast(of)
 
 
 def _hashes(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import math
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import functions
 from trips import load as load_module
 from trips.arguments import parse
 from trips.columns import TRIPS
@@ -199,6 +202,41 @@ def test_a_rerun_gives_equal_rows_and_says_when_the_raw_file_changed(lake, capsy
     assert changed["changed_files"] == [f"s3://raw/{lake.name}/file.parquet"]
     assert "it has changed since its last load" in capsys.readouterr().out
     assert [str(row["total_amount"]) for row in lake.current("trips")] == ["8.00"]
+
+
+def test_a_rejected_rows_raw_text_is_the_json_of_its_row(lake, spark):
+    at = datetime.datetime
+    unknown = {
+        **{"double": [math.nan, -0.0, 1e300], "float": [1.1, -math.inf, None], "text": ['"a",\n', "", "é"]},
+        **{
+            "bool": [True, None, False],
+            "bytes": [b"a", b"\xff\x00", None],
+            "time": [at(1, 1, 1), at(9999, 12, 31), None],
+        },
+        **{
+            "decimal": [Decimal("1.50"), None, Decimal("-0.01")],
+            "date": [at(2024, 2, 29).date(), None, at(1, 1, 1).date()],
+        },
+        **{"list": [["a", None], [], None], "struct": [{"x": 1, "y": None}, None, {"x": None, "y": "b"}]},
+    }
+    types = {
+        **{
+            "double": pa.float64(),
+            "float": pa.float32(),
+            "text": pa.string(),
+            "bool": pa.bool_(),
+            "bytes": pa.binary(),
+        },
+        **{"time": pa.timestamp("us"), "decimal": pa.decimal128(12, 2), "date": pa.date32()},
+        **{"list": pa.list_(pa.string()), "struct": pa.struct({"x": pa.int32(), "y": pa.string()})},
+    }
+    rows = [{name: values[number] for name, values in unknown.items()} | BAD for number in range(3)]
+    lake.put(rows, **types)
+    lake.load()
+    options = {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd HH:mm:ss.SSSSSS"}
+    raw = spark.read.parquet(f"s3://raw/{lake.name}/file.parquet")
+    expected = [row[0] for row in raw.select(functions.to_json(functions.struct("*"), options)).collect()]
+    assert sorted(row["raw_row"] for row in lake.current("quarantine_trips")) == sorted(expected)
 
 
 def test_files_as_published(lake):
