@@ -322,7 +322,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=3_000_000)
     parser.add_argument("--sizes", default="1,3,10,30", help="millions of rows of ours alone, with commas")
-    parser.add_argument("--runs", type=int, default=3, help="of each contender; the median counts")
+    parser.add_argument("--runs", type=int, default=5, help="of each contender; the median counts")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("files", nargs="*", type=Path, help=argparse.SUPPRESS)

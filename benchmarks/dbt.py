@@ -103,6 +103,7 @@ CONTENDERS: dict[str, tuple[str, list[str] | None]] = {
         ["apache-airflow", "airflow-dbt-python", "dbt-core<1.12", "dbt-athena-community==1.11.1"],
     ),
 }
+DEFAULT_FLAG = "require_generic_test_arguments_property"
 TITLES = {"bare": "bare dbt", "ours": "DbtAthenaOperator", "cosmos": "cosmos 1.15.1, LOCAL"}
 WATCHER = (
     "cosmos's watcher mode is left out: its producer hands each node on through XComs of a running Airflow, which no "
@@ -151,14 +152,18 @@ def _compare(aws: Any, zone: ModuleType, given: argparse.Namespace, folder: Path
 
 
 def _project(folder: Path) -> Path:
-    """The shipped project with the invocation in its queries' comment, for every contender."""
+    """The shipped project with the invocation in its queries' comment, for every contender.
+
+    One of dbt's own defaults is written down in it: airflow-dbt-python knows none of them.
+    """
     from airflow_lakehouse_provider.dbt.project import Project
     from airflow_lakehouse_provider.dbt.workspace import marked
 
     copy = folder / "project"
     left_out = shutil.ignore_patterns("target", "logs", "dbt_packages", ".user.yml", "profiles.yml")
     shutil.copytree(ROOT / "dbt_models", copy, ignore=left_out)
-    (copy / "dbt_project.yml").write_text(marked(Project.open(copy)))
+    text = marked(Project.open(copy))
+    (copy / "dbt_project.yml").write_text(re.sub(r"(?m)^flags:$", f"flags:\n  {DEFAULT_FLAG}: true", text))
     return copy
 
 

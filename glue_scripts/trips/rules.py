@@ -92,7 +92,7 @@ def stuck_vendors(frame: DataFrame, columns: Mapping[str, str], cast: Mapping[st
     rows = frame.select(cast["vendor_id"].alias("vendor"), F.coalesce(stuck, F.lit(False)).alias("stuck"))
     # The first rows mostly clear every vendor that there is, and of a file without another hardly a value is read.
     first = rows.limit(_FIRST_ROWS).collect()
-    cleared = {row["vendor"] for row in first if not row["stuck"]}
+    cleared = {row["vendor"] for row in first if not row["stuck"]} - {None}
     others = rows.where(F.col("vendor").isNotNull() & ~F.col("vendor").isin(cleared))
     if not others.head(1):
         return []

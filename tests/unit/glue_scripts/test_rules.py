@@ -101,6 +101,18 @@ def test_an_hour_that_comes_twice_and_a_clock_that_stands_still(lake):
     assert [audit[f"suspect_{mark}"] for mark in marks] == [1, 1, 2, 1]
 
 
+def test_a_clock_that_stands_still_is_found_wherever_its_vendor_begins(lake, monkeypatch):
+    from trips import rules
+
+    monkeypatch.setattr(rules, "_FIRST_ROWS", 3)
+    stuck, runs = trip(AT.replace(minute=1), AT.replace(minute=1, hour=11)), trip(AT, AT + MINUTES)
+    vendors = [(None, runs), (1, runs), (2, stuck), (6, stuck), (2, runs), (None, stuck), (6, stuck), (1, stuck)]
+    lake.put([{**times, "VendorID": vendor} for vendor, times in vendors])
+    lake.load()
+    kept = {int(row["fare_amount"]) - 10: row["suspect"] for row in lake.current("trips")}
+    assert kept == {at: ["time_stuck"] if at in (3, 6) else [] for at in range(len(vendors))}
+
+
 def test_money_is_rounded_half_up_on_its_decimal_text_whatever_its_type(lake):
     amounts = {
         "1.005": "1.01",
