@@ -41,9 +41,10 @@ class Staging:
     def write(self, rows: DataFrame, raw: StructType) -> None:
         """Write all rows in one go, then the rejected ones again with the columns that only they have.
 
+        A table without rows gets a file all the same: its columns make the crawler's table, which dbt expects.
+
         :param rows: as `transform.staged`
         :param raw: the raw columns
-        A table without rows gets a file all the same: its columns make the crawler's table, which dbt expects.
         """
         rows.write.mode("overwrite").partitionBy(KEPT).parquet(f"{self._root}all")
         if self._files(self._rejected):

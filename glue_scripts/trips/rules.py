@@ -50,7 +50,7 @@ def reasons(
         "dropoff_missing": missing("dropoff_at"),
         "pickup_outside_month": ~((pickup >= _time(begin)) & (pickup < _time(end))),
         "dropoff_before_pickup": (duration < 0) & ~_clock_change(arguments, pickup, duration),
-        "trip_too_long": duration > round(limits.max_hours * _HOUR),
+        "trip_too_long": duration > _limit(limits.max_hours),
         "distance_missing": missing("trip_distance"),
         "distance_negative": distance < 0,
         "location_unknown": _elsewhere(columns["pickup_location_id"]) | _elsewhere(columns["dropoff_location_id"]),
@@ -71,7 +71,7 @@ def marks(arguments: Arguments, columns: Mapping[str, Column], stuck_vendors: Se
     limits = arguments.thresholds
     duration = _microseconds(columns["pickup_at"], columns["dropoff_at"])
     rules = {
-        "duration_long": duration > round(limits.long_hours * _HOUR),
+        "duration_long": duration > _limit(limits.long_hours),
         "distance_implausible": columns["trip_distance"] > limits.max_miles,
         "clock_change": (duration < 0) & _clock_change(arguments, columns["pickup_at"], duration),
         "time_stuck": columns["vendor_id"].isin(list(stuck_vendors)) if stuck_vendors else F.lit(False),
@@ -111,6 +111,11 @@ def _names(rules: Mapping[str, Column], order: Sequence[str]) -> Column:
 
 def _microseconds(pickup: Column, dropoff: Column) -> Column:
     return F.unix_micros(dropoff) - F.unix_micros(pickup)
+
+
+def _limit(hours: float) -> int:
+    """Hours in microseconds, as a bigint holds them."""
+    return min(round(hours * _HOUR), 2**63 - 1)
 
 
 def _cents(limit: float) -> Column:

@@ -183,6 +183,12 @@ def test_rules_can_be_turned_off_and_moved_and_the_audit_says_so(lake):
     assert (thresholds["max_total"], thresholds["max_hours"], thresholds["min_kept"]) == (500, 72, 0)
 
 
+def test_limits_beyond_what_a_column_holds_reject_nothing(lake):
+    lake.put([{"tpep_dropoff_datetime": datetime.datetime(9999, 12, 31)}, {"total_amount": 99_999_999.99}])
+    report = lake.load(max_hours=1e15, long_hours=1e15, max_total=1e15)
+    assert (report["rows_kept"], [row["suspect"] for row in lake.current("trips")]) == (2, [[], []])
+
+
 def test_duplicates_are_equal_in_every_raw_column_nulls_and_unknown_ones_included(lake):
     unknown = {"request_source": pa.string(), "notes": pa.list_(pa.string())}
     same = {"fare_amount": 10.0, "request_source": "a", "passenger_count": None, "notes": ["x", None]}
