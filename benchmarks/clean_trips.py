@@ -238,7 +238,7 @@ def duckdb_rules(folder: Path) -> Callable[[Path], dict[str, Any]]:
                 from raw left join vendors on raw.VendorID = vendors.vendor
             ),
             named as (
-                select lower(format('{{:016x}}{{:016x}}', hash_1, hash_2)) as trip_id, occurrence, stuck,
+                select format('{{:016X}}{{:016X}}', hash_1, hash_2) as trip_id, occurrence, stuck,
                     distance_bad, pickup_at, dropoff_at, store_and_fwd_flag,
                     case when not distance_bad then trip_distance end as trip_distance,
                     total_amount is not null and c_total_amount is null as total_bad,
