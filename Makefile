@@ -6,7 +6,7 @@ UV     := $(BIN)/uv
 # MWAA's versions to test against: constraints/mwaa-<version>.txt
 COMPAT ?= 2.10.3 2.11.2 3.0.6 3.2.1 3.3.1
 # What of the unit tests must pass on the base dependencies alone, without the extra `local`
-COMPAT_TESTS := tests/unit --ignore=tests/unit/local_aws --ignore=tests/unit/glue_scripts --ignore=tests/unit/demo \
+COMPAT_TESTS := tests/unit --ignore=tests/unit/glue_scripts --ignore=tests/unit/demo \
                 --ignore=tests/unit/test_sample_data.py --ignore=tests/unit/test_architecture.py
 
 # What to say when an installation fails
@@ -23,10 +23,10 @@ demo: install
 	$(BIN)/lakehouse demo $(foreach month,$(MONTHS),--month $(month))
 
 test: install
-	$(BIN)/pytest -n 2 --dist loadfile tests
+	$(BIN)/pytest -n 2 --dist loadfile tests lakehouse-local/tests
 
 test-unit: .venv/.installed
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit lakehouse-local/tests/unit
 
 test-compat: $(foreach version,$(COMPAT),compat-$(version))
 
@@ -62,9 +62,9 @@ $(UV):
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || $(OFFLINE)
 
 # The class archive halves the start of every Spark job.
-.venv/.installed: pyproject.toml constraints/dev.txt | $(UV)
-	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --editable '.[local]' --group dev || $(OFFLINE)
-	-$(BIN)/python -m airflow_lakehouse_provider.local_aws.glue.class_archive
+.venv/.installed: pyproject.toml lakehouse-local/pyproject.toml constraints/dev.txt | $(UV)
+	$(UV) pip install --quiet --python .venv -c constraints/dev.txt --editable ./lakehouse-local --editable '.[local]' --group dev || $(OFFLINE)
+	-$(BIN)/python -m lakehouse_local.glue.jobs.class_archive
 	@touch $@
 
 # dbt lives in an environment of its own, as on MWAA: it does not resolve beside Airflow under MWAA's constraints.

@@ -16,8 +16,8 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             f"airflow_lakehouse_provider.{link}"
             for link in (
-                *("links.GlueJobRunLink", "links.GlueJobRunLogsLink", "links.GlueCrawlerLink"),
-                *("dbt_links.AthenaQueryLink", "dbt_links.DbtArtifactsLink", "dbt_links.DbtDocsLink"),
+                *("links.glue.GlueJobRunLink", "links.glue.GlueJobRunLogsLink", "links.glue.GlueCrawlerLink"),
+                *("links.dbt.AthenaQueryLink", "links.dbt.DbtArtifactsLink", "links.dbt.DbtDocsLink"),
             )
         ],
     }

@@ -95,7 +95,7 @@ def raw(folder: Path, rows: int) -> Path:
 
 
 def spark_session(folder: Path) -> Any:
-    from airflow_lakehouse_provider.local_aws.glue.spark import environment
+    from lakehouse_local.glue.jobs.spark import environment
 
     for bucket in ("raw", "cleaned", "copy", "reports"):
         (folder / bucket).mkdir(parents=True, exist_ok=True)

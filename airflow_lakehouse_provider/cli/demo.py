@@ -12,7 +12,7 @@ from types import FrameType
 import click
 from rich.console import Console
 
-from airflow_lakehouse_provider.cli.local import config_option, load_config
+from airflow_lakehouse_provider.cli.config_option import config_option, load_config
 from airflow_lakehouse_provider.cli.upload_raw import MonthType
 from airflow_lakehouse_provider.month import Month
 
@@ -66,7 +66,7 @@ def command(
     """
     from airflow_lakehouse_provider.demo.errors import DemoError
     from airflow_lakehouse_provider.demo.run import Demo, run
-    from airflow_lakehouse_provider.local_aws.lock import RootInUse
+    from lakehouse_local.errors import LocalAwsError
 
     path, _ = load_config(config)
     console = Console()
@@ -76,10 +76,8 @@ def command(
     try:
         with _interruptible():
             good = run(demo, console)
-    except DemoError as error:
+    except (DemoError, LocalAwsError) as error:
         raise click.ClickException(str(error)) from error
-    except RootInUse as error:
-        raise click.ClickException(error.strerror or str(error)) from error
     except KeyboardInterrupt:
         console.print("interrupted; everything that was started has ended")
         sys.exit(130)

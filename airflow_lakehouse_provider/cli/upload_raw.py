@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from airflow_lakehouse_provider.cli.local import config_option, load_config
+from airflow_lakehouse_provider.cli.config_option import config_option, load_config
 from airflow_lakehouse_provider.config import SERVICES
 from airflow_lakehouse_provider.month import Month
 

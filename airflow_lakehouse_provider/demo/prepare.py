@@ -16,9 +16,9 @@ import yaml
 from airflow_lakehouse_provider import sample_data
 from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.demo.errors import DemoError
-from airflow_lakehouse_provider.local_aws.provision import provision
-from airflow_lakehouse_provider.local_aws.server import LocalAws
 from airflow_lakehouse_provider.month import Month
+from airflow_lakehouse_provider.provision import provision
+from lakehouse_local import LocalAws
 
 DAG_ID = "nyc_taxi_monthly"
 _DAG_FILE = f"{DAG_ID}.py"

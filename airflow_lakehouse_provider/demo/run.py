@@ -17,8 +17,8 @@ from airflow_lakehouse_provider.demo.database import checked
 from airflow_lakehouse_provider.demo.failures import failure_of
 from airflow_lakehouse_provider.demo.summary import Load, Marts, print_loads, print_marts
 from airflow_lakehouse_provider.demo.watch import Run, task_order, watch
-from airflow_lakehouse_provider.local_aws.server import LocalAws
 from airflow_lakehouse_provider.month import Month
+from lakehouse_local import LocalAws
 
 BREAKS = ("gate", "raw")
 # More trips than any month has: the test that counts them fails.

@@ -69,7 +69,7 @@ def _clients(lakehouse: Lakehouse, connection: str | None) -> Callable[[str], An
 
                 made[service] = boto3.client(service, region_name=lakehouse.region)  # type: ignore[call-overload]
             else:
-                from airflow_lakehouse_provider._compat.connection import AwsConnection
+                from airflow_lakehouse_provider._airflow.connection import AwsConnection
 
                 made[service] = AwsConnection(connection, lakehouse.region).client(service)
         return made[service]

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_lakehouse_provider import dbt_links
-from airflow_lakehouse_provider._compat import (
+from airflow_lakehouse_provider._airflow.assets import alias
+from airflow_lakehouse_provider._airflow.compat import (
     AirflowException,
     AirflowFailException,
     AirflowTaskTimeout,
     BaseOperator,
     default_deferrable,
 )
-from airflow_lakehouse_provider._compat.assets import alias
 from airflow_lakehouse_provider.dbt.commands import STATE_FLAGS, Arguments
 from airflow_lakehouse_provider.dbt.invocation import ExecutableError, find_executable
 from airflow_lakehouse_provider.dbt.profile import AwsAccess, ProfileError
 from airflow_lakehouse_provider.dbt.run import Run
 from airflow_lakehouse_provider.dbt.verdict import Verdict
+from airflow_lakehouse_provider.links import dbt as dbt_links
 from airflow_lakehouse_provider.operators import dbt_end
 from airflow_lakehouse_provider.operators.dbt_glue import GlueForm
 from airflow_lakehouse_provider.operators.dbt_request import home, request
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 
 class DbtAthenaOperator(BaseOperator):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_lakehouse_provider import dbt_links, links
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException
-from airflow_lakehouse_provider._compat.assets import emit
+from airflow_lakehouse_provider._airflow.assets import emit
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 from airflow_lakehouse_provider.dbt.verdict import FACT, SUCCESS, Verdict
+from airflow_lakehouse_provider.links import dbt as dbt_links
+from airflow_lakehouse_provider.links.console import store_addresses
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 ARTIFACTS_KEY = "artifacts_uri"
 
@@ -27,7 +28,7 @@ def end(
     log: logging.Logger = operator.log
     addresses = dbt_links.addresses(verdict, region, partition)
     if "ti" in context and addresses:
-        links.show(operator, context, addresses)
+        store_addresses(operator, context, addresses)
     if "ti" in context and verdict.result.get(ARTIFACTS_KEY):
         # A failed task returns nothing, and `dbt retry` in another one asks for it.
         context["ti"].xcom_push(key=ARTIFACTS_KEY, value=verdict.result[ARTIFACTS_KEY])

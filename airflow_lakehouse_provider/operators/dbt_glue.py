@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_lakehouse_provider import links
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException, AirflowTaskTimeout
-from airflow_lakehouse_provider._compat.connection import AwsConnection
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import job_runs
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.report import error_log
@@ -27,13 +26,14 @@ from airflow_lakehouse_provider.dbt.project import Project, ProjectError, pack
 from airflow_lakehouse_provider.dbt.run import Request
 from airflow_lakehouse_provider.dbt.scratch import Cache, digest
 from airflow_lakehouse_provider.dbt.verdict import Verdict
+from airflow_lakehouse_provider.links import glue as links
 from airflow_lakehouse_provider.operators.job_arguments import checked_seconds
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
 from airflow_lakehouse_provider.operators.task_run import TaskRun
 from airflow_lakehouse_provider.triggers.dbt import DbtGlueRunTrigger
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 # Seconds for the queries of a run that a kill stopped; of one that was found to have died without a word.
 _QUERIES_WITHIN, _LEFT_WITHIN = 1.5, 10.0

@@ -13,7 +13,7 @@ from airflow_lakehouse_provider.dbt.run import PROFILES_FILE, Request
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 DEFAULT_DATABASE = "awsdatacatalog"
 ASKED = ("command", "select", "exclude", "selector", "vars", "full_refresh", "threads", "target", "flags")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_lakehouse_provider import links
-from airflow_lakehouse_provider._compat import (
+from airflow_lakehouse_provider._airflow.compat import (
     AirflowException,
     AirflowFailException,
     AirflowTaskTimeout,
@@ -14,11 +13,13 @@ from airflow_lakehouse_provider._compat import (
     default_deferrable,
     publish_event,
 )
-from airflow_lakehouse_provider._compat.connection import AwsConnection
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import job_runs, start_once
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.report import error_log, report_or_none
 from airflow_lakehouse_provider.aws.start_once import ON_ACTIVE_RUN, Claim, Job, Memory, Unit
+from airflow_lakehouse_provider.links import glue as links
+from airflow_lakehouse_provider.links.console import store_addresses
 from airflow_lakehouse_provider.operators.job_arguments import (
     REPORT_URI,
     checked_choice,
@@ -33,7 +34,7 @@ from airflow_lakehouse_provider.operators.task_run import TaskRun
 from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 
 class GlueMonthlyJobOperator(BaseOperator):
@@ -167,7 +168,7 @@ class GlueMonthlyJobOperator(BaseOperator):
         own = self._run.own_run_id is not None
         addresses = links.run_addresses(self._run.client("glue"), run.job_name, run.run_id, run.error_log)
         self.log.info("Run %s of %s: %s", run.run_id, run.job_name, addresses[links.GlueJobRunLink.key])
-        links.show(self, context, addresses)
+        store_addresses(self, context, addresses)
         self._run.leave_if_killed()
         carried = {
             "year": int(claim.arguments[claim.unit.month_arguments[0]]),
@@ -237,7 +238,7 @@ class GlueMonthlyJobOperator(BaseOperator):
         run = JobRun(**event["run"])
         self._run.own_run_id = None  # it has ended: nothing to stop
         client = self._run.client("glue")
-        links.show(self, context, links.run_addresses(client, job_name, run_id, run.error_log))
+        store_addresses(self, context, links.run_addresses(client, job_name, run_id, run.error_log))
         if not run.succeeded:
             if carried.get("own", True) and self._runs_again(context, run):
                 return self._take(context, Memory(first_try=False), carried.get("deadline"))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import pass_context
 
-from airflow_lakehouse_provider._compat import timetable_name, timetable_zone
+from airflow_lakehouse_provider._airflow.compat import timetable_name, timetable_zone
 from airflow_lakehouse_provider.month import Month
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 # What a template of an absent value renders to.
 ABSENT = (None, "", "None", "null")

@@ -8,7 +8,7 @@ from airflow_lakehouse_provider.aws import times
 from airflow_lakehouse_provider.aws.run_key import RunKey
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 
 def run_key(context: Context) -> RunKey:

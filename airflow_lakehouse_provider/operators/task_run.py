@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_lakehouse_provider._compat import (
+from airflow_lakehouse_provider._airflow.compat import (
     AirflowException,
     AirflowFailException,
     AirflowTaskTimeout,
     current_context,
 )
-from airflow_lakehouse_provider._compat.connection import AwsConnection
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import job_runs, start_once
 from airflow_lakehouse_provider.aws.errors import AwsFailure, BadRequest
 from airflow_lakehouse_provider.aws.job_runs import JobRun
@@ -24,7 +24,7 @@ from airflow_lakehouse_provider.operators.task_key import run_key
 from airflow_lakehouse_provider.triggers.glue import GlueTurnTrigger
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 # Before `execution_timeout` runs out: enough to stop the run and say so.
 _DEADLINE_MARGIN = 60.0

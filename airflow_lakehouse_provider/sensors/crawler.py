@@ -8,8 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_lakehouse_provider import links
-from airflow_lakehouse_provider._compat import (
+from airflow_lakehouse_provider._airflow.compat import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
@@ -20,15 +19,17 @@ from airflow_lakehouse_provider._compat import (
     first_poke_began,
     timezone,
 )
-from airflow_lakehouse_provider._compat.connection import AwsConnection
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import crawls, times
 from airflow_lakehouse_provider.aws.errors import AwsFailure, BadRequest
 from airflow_lakehouse_provider.aws.polling import Look
+from airflow_lakehouse_provider.links import glue as links
+from airflow_lakehouse_provider.links.console import store_addresses
 from airflow_lakehouse_provider.sensors.since import resolved
 from airflow_lakehouse_provider.triggers.crawler import CrawlTrigger
 
 if TYPE_CHECKING:
-    from airflow_lakehouse_provider._compat import Context
+    from airflow_lakehouse_provider._airflow.compat import Context
 
 START = ("if_needed", "never")
 
@@ -183,7 +184,7 @@ class CrawlerCompletionSensor(BaseSensorOperator):
         self._client = self._connection.client("glue")
         addresses = links.crawler_addresses(self._client, crawler_name)
         self.log.info("Crawler %s: %s", crawler_name, addresses[links.GlueCrawlerLink.key])
-        links.show(self, context, addresses)
+        store_addresses(self, context, addresses)
 
     def _outcome(self, crawl: crawls.Crawl) -> dict[str, Any]:
         if not crawl.succeeded:

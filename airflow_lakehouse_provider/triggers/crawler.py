@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from airflow_lakehouse_provider._compat import BaseTrigger, TriggerEvent
-from airflow_lakehouse_provider._compat.connection import AwsConnection
+from airflow_lakehouse_provider._airflow.compat import BaseTrigger, TriggerEvent
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import crawls
 from airflow_lakehouse_provider.aws.watching import Crawls
 from airflow_lakehouse_provider.triggers.shared import news, poller, told

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from airflow_lakehouse_provider._compat import TriggerEvent
-from airflow_lakehouse_provider._compat.connection import AwsConnection
-from airflow_lakehouse_provider._compat.kill import KillableTrigger
+from airflow_lakehouse_provider._airflow.compat import TriggerEvent
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
+from airflow_lakehouse_provider._airflow.kill import KillableTrigger
 from airflow_lakehouse_provider.aws import job_runs, start_once
 from airflow_lakehouse_provider.aws.polling import SharedPoller
 from airflow_lakehouse_provider.aws.start_once import Claim, Memory

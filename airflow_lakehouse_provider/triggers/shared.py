@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from typing import Any
 
-from airflow_lakehouse_provider._compat import BaseTrigger, TriggerEvent
-from airflow_lakehouse_provider._compat.connection import AwsConnection, in_thread
+from airflow_lakehouse_provider._airflow.compat import BaseTrigger, TriggerEvent
+from airflow_lakehouse_provider._airflow.connection import AwsConnection, in_thread
 from airflow_lakehouse_provider.aws.errors import AwsFailure
 from airflow_lakehouse_provider.aws.polling import BETTER, SharedPoller, Source, Trouble
 

@@ -194,7 +194,7 @@ class Airflow2:
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
-    from airflow_lakehouse_provider.local_aws.server import LocalAws
+    from lakehouse_local import LocalAws
 
     with LocalAws(tmp_path_factory.mktemp("aws") / "root") as local:
         yield local

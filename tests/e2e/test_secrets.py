@@ -46,8 +46,8 @@ def project(tmp_path):
 def test_the_secret_is_in_nothing_that_is_left(project, tmp_path):
     from airflow_lakehouse_provider.config import Lakehouse
     from airflow_lakehouse_provider.demo.airflow import Airflow
-    from airflow_lakehouse_provider.local_aws.provision import provision
-    from airflow_lakehouse_provider.local_aws.server import LocalAws
+    from airflow_lakehouse_provider.provision import provision
+    from lakehouse_local import LocalAws
 
     dbt = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(CHECKOUT / ".venv-dbt/bin/dbt")
     if not Path(dbt).is_file():

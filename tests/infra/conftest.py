@@ -14,13 +14,8 @@ from typing import Any
 
 import pytest
 
-_SERVE = """
-import sys
-from airflow_lakehouse_provider.local_aws.server import LocalAws
-with LocalAws(sys.argv[1], enforce_iam=bool(sys.argv[2:])) as local:
-    print(local.endpoint, flush=True)
-    sys.stdin.read()
-"""
+from lakehouse_local.process import LocalAwsProcess
+
 # Of Terraform's implied mirrors, and of tools that bring a provider along: REGISTRY/hashicorp/aws/VERSION/PLATFORM/
 _MIRRORS = (
     *(os.environ.get("LAKEHOUSE_TERRAFORM_MIRROR", "").split(os.pathsep)),
@@ -99,45 +94,6 @@ class Terraform:
         return {name: each["value"] for name, each in json.loads(self("output", "-json").stdout).items()}
 
 
-class Local:
-    """A local AWS with nothing in it."""
-
-    def __init__(self, root: Path, *, enforce_iam: bool) -> None:
-        self.root = root
-        self.log = root.parent / "local.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(root), *(["enforce"] if enforce_iam else [])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        self.endpoint = self.process.stdout.readline().strip()
-        assert self.endpoint, self.log.read_text()
-        self.environment = {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REGION": "us-east-1",
-        }
-
-    def client(self, service: str, credentials: dict[str, str] | None = None) -> Any:
-        """A client of the account's root user, or of the credentials that AssumeRole gave."""
-        import boto3
-
-        given = credentials or {"AccessKeyId": "local", "SecretAccessKey": "local", "SessionToken": None}
-        keys = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-        return boto3.Session(*keys, region_name="us-east-1").client(service, endpoint_url=self.endpoint)
-
-    def stop(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "infra" in (config.option.markexpr or ""):
         return
@@ -161,18 +117,18 @@ def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
 
 
 @pytest.fixture(scope="module")
-def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
     """A module's own; with ``ENFORCE_IAM = True`` in the module its calls are judged."""
     pytest.importorskip("moto", reason="needs the extra 'local'")
     enforce_iam = getattr(request.module, "ENFORCE_IAM", False)
-    started = Local(tmp_path_factory.mktemp("local") / "root", enforce_iam=enforce_iam)
+    started = LocalAwsProcess(tmp_path_factory.mktemp("local") / "root", enforce_iam=enforce_iam, empty=True)
     yield started
     started.stop()
 
 
 @pytest.fixture(scope="module")
 def terraform(
-    terraform_settings: dict[str, str], local: Local, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    terraform_settings: dict[str, str], local: LocalAwsProcess, repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Terraform:
     """The configuration, initialised, for the local AWS."""
     copy = tmp_path_factory.mktemp("copy")

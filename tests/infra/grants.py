@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase as fnmatch
 
-from airflow_lakehouse_provider.local_aws.iam import evaluate as judged
-from airflow_lakehouse_provider.local_aws.iam import policy
-from airflow_lakehouse_provider.local_aws.iam.access import Access
-from airflow_lakehouse_provider.local_aws.iam.evaluate import Principal, evaluate
+from lakehouse_local.iam import evaluate as judged
+from lakehouse_local.iam import policy
+from lakehouse_local.iam.access import Access
+from lakehouse_local.iam.evaluate import Principal, evaluate
 
 ACCOUNT = "123456789012"
 

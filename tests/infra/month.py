@@ -139,7 +139,7 @@ def _kill(operator, when):
 
 def _run(make, try_number=1, run_id="run"):
     """A task, as worker and triggerer carry it out."""
-    from airflow_lakehouse_provider._compat import TaskDeferred
+    from airflow_lakehouse_provider._airflow.compat import TaskDeferred
 
     context = {"ti": _Pushed(), "params": {}, "run_id": run_id, "dag_run": None}
     context["ti"].try_number, context["ti"].run_id = try_number, run_id

@@ -185,7 +185,7 @@ FOREVER = {"flags": ["--inline", f"SELECT count(*) FROM {_MANY}"]}
 
 @pytest.mark.parametrize("place", ["clean", "dbt", "dbt_in_glue"])
 def test_what_is_killed_or_out_of_time_is_stopped(month, local, place):
-    from airflow_lakehouse_provider._compat import AirflowException, AirflowTaskTimeout
+    from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowTaskTimeout
 
     athena, group = local.client("athena"), month.lakehouse.athena.work_group
 
@@ -312,7 +312,7 @@ def _less(document, sid):
 )
 def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without, role, sid, task, lacked):
     """Which role lacked which action on what."""
-    from airflow_lakehouse_provider._compat import AirflowException
+    from airflow_lakehouse_provider._airflow.compat import AirflowException
 
     def objects(bucket):
         return {each["Key"] for each in local.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}

@@ -182,7 +182,7 @@ def test_what_was_made_is_what_the_yaml_names(terraform, local):
 def test_job_and_crawler_are_those_of_lakehouse_local(terraform, local):
     """`lakehouse local` makes by API what Terraform makes: the two must not drift apart."""
     from airflow_lakehouse_provider.config import Lakehouse
-    from airflow_lakehouse_provider.local_aws import provision
+    from airflow_lakehouse_provider import provision
 
     lakehouse = Lakehouse.load(lakehouse_yaml(terraform))
     asked = {}

@@ -38,7 +38,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from botocore.httpsession import URLLib3Session
 from sqlalchemy import select
 
-from airflow_lakehouse_provider._compat import timezone
+from airflow_lakehouse_provider._airflow.compat import timezone
 from airflow_lakehouse_provider.aws import start_once
 from airflow_lakehouse_provider.triggers import shared
 

@@ -38,7 +38,7 @@ class Months:
     """A lakehouse of this module's own, and how to load a month into it."""
 
     def __init__(self, local_aws, boto, repository):
-        from airflow_lakehouse_provider.local_aws.provision import provision
+        from airflow_lakehouse_provider.provision import provision
 
         name = uuid.uuid4().hex[:8]
         text = (repository / "example_dags" / "lakehouse.yaml").read_text()

@@ -21,7 +21,7 @@ import pytest
 
 pytest.importorskip("airflow")
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
 pytestmark = pytest.mark.xdist_group("dbt-operator")

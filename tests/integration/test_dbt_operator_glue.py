@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("airflow")
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException, TaskDeferred
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_lakehouse_provider.dbt.glue_job import library
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
@@ -145,7 +145,7 @@ def test_failing_tests_are_a_fact_in_glue_too(task):
 
 
 def test_a_kill_stops_run_and_queries(task, boto, job, database, monkeypatch):
-    monkeypatch.setattr("airflow_lakehouse_provider._compat.kill._is_killed", _yes)
+    monkeypatch.setattr("airflow_lakehouse_provider._airflow.kill._is_killed", _yes)
     (task.project / "models/slow.sql").write_text(
         "select count(*) as n from unnest(sequence(1, 10000)) as a(x) cross join unnest(sequence(1, 10000)) as b(y) "
         "cross join unnest(sequence(1, 10000)) as c(z) where (x * y + z) % 7 = 3"

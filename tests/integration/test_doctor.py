@@ -50,7 +50,7 @@ def config(repository, tmp_path, dbt):
 
 @pytest.fixture
 def aws(local_aws, config, monkeypatch):
-    from airflow_lakehouse_provider.local_aws.provision import provision
+    from airflow_lakehouse_provider.provision import provision
 
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
@@ -160,7 +160,7 @@ def test_dbt_in_glue(aws, config, tmp_path):
     config.write_text(config.read_text().replace("runs_in: worker", "runs_in: glue\n  glue_job: dbt-of-mine"))
     _, wrong = found(config)
     assert set(wrong) == {"glue:GetJob on job dbt-of-mine"}
-    from airflow_lakehouse_provider.local_aws.provision import provision
+    from airflow_lakehouse_provider.provision import provision
 
     provision(aws.endpoint, Lakehouse.load(config))
     every, wrong = found(config)

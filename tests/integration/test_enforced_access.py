@@ -20,9 +20,9 @@ spark.read.parquet(read).write.mode("overwrite").parquet(written)
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
-    from .conftest import LocalAwsProcess
+    from .conftest import ObservedAws
 
-    local = LocalAwsProcess(tmp_path_factory.mktemp("enforced") / "root", enforce_iam=True)
+    local = ObservedAws(tmp_path_factory.mktemp("enforced") / "root", enforce_iam=True)
     yield local
     assert local.stop() == 0, local.log
 

@@ -22,7 +22,7 @@ import requests
 
 pytest.importorskip("airflow")
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowTaskTimeout, TaskDeferred, timezone
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowTaskTimeout, TaskDeferred, timezone
 from airflow_lakehouse_provider.aws import start_once
 from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
 from airflow_lakehouse_provider.triggers import shared

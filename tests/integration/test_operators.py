@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("airflow")
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException, TaskDeferred
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
 from airflow_lakehouse_provider.sensors.crawler import CrawlerCompletionSensor
 from airflow_lakehouse_provider.triggers import shared

@@ -38,7 +38,7 @@ def scripts(tmp_path: Path) -> Path:
 def test_everything_is_there_and_a_second_time_brings_it_up_to_date(
     local_aws: Any, boto: Callable[..., Any], names: dict[str, Any], scripts: Path
 ) -> None:
-    from airflow_lakehouse_provider.local_aws.provision import provision
+    from airflow_lakehouse_provider.provision import provision
 
     provision(local_aws.endpoint, Lakehouse.from_mapping(names), glue_scripts=scripts)
     boto("s3").put_object(Bucket="provisioned-raw", Key="kept", Body=b"x")
@@ -77,14 +77,14 @@ def test_everything_is_there_and_a_second_time_brings_it_up_to_date(
 
 
 def test_a_script_that_is_missing_is_named(local_aws: Any, names: dict[str, Any], tmp_path: Path) -> None:
-    from airflow_lakehouse_provider.local_aws.provision import provision
+    from airflow_lakehouse_provider.provision import provision
 
     with pytest.raises(FileNotFoundError, match=r"clean_trips\.py is missing"):
         provision(local_aws.endpoint, Lakehouse.from_mapping(names), glue_scripts=tmp_path)
 
 
 def test_another_region(start_local: Callable[..., Any], names: dict[str, Any], scripts: Path) -> None:
-    from airflow_lakehouse_provider.local_aws.provision import provision
+    from airflow_lakehouse_provider.provision import provision
 
     local = start_local(region="eu-west-1")
     provision(local.endpoint, Lakehouse.from_mapping({**names, "region": "eu-west-1"}), glue_scripts=scripts)
@@ -95,7 +95,7 @@ def test_another_region(start_local: Callable[..., Any], names: dict[str, Any], 
 def test_a_tool_may_query_without_naming_database_work_group_or_place(
     local_aws: Any, boto: Callable[..., Any], names: dict[str, Any], scripts: Path
 ) -> None:
-    from airflow_lakehouse_provider.local_aws.provision import provision
+    from airflow_lakehouse_provider.provision import provision
 
     provision(local_aws.endpoint, Lakehouse.from_mapping(names), glue_scripts=scripts)
     athena = boto("athena")

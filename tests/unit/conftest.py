@@ -198,7 +198,7 @@ class Task:
         self.event: dict[str, Any] | None = None
 
     def run(self) -> Any:
-        from airflow_lakehouse_provider._compat import TaskDeferred
+        from airflow_lakehouse_provider._airflow.compat import TaskDeferred
 
         go_on = lambda: self.make().execute(self.context)  # noqa: E731
         while True:
@@ -228,7 +228,7 @@ async def first_event(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> ScriptedAws:
     """Every client that a connection gives is this script's."""
-    from airflow_lakehouse_provider._compat.connection import AwsConnection
+    from airflow_lakehouse_provider._airflow.connection import AwsConnection
 
     scripted = ScriptedAws()
     monkeypatch.setattr("airflow_lakehouse_provider.triggers.shared.HOLD", 0.0)

@@ -1,77 +1,144 @@
-"""The house rules that no reader should have to check: who imports whom, and how long a module may be."""
+"""The rules of the repository that no reader should have to check: imports, module sizes, names and docstrings."""
 
 from __future__ import annotations
 
 import ast
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = "airflow_lakehouse_provider"
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "glue_scripts").rglob("*.py")])
+PROVIDER, LOCAL = "airflow_lakehouse_provider", "lakehouse_local"
+HOMES = {PROVIDER: ROOT, LOCAL: ROOT / "lakehouse-local"}
+SCRIPTS = sorted((ROOT / "glue_scripts").rglob("*.py"))
+MODULES = {package: sorted((home / package).rglob("*.py")) for package, home in HOMES.items()}
+EVERY_MODULE = [*MODULES[PROVIDER], *MODULES[LOCAL], *SCRIPTS]
+TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "lakehouse-local" / "tests").rglob("*.py")])
+LONGEST_MODULE = 450  # lines
 
-# part -> what of the package it may import, besides itself
-BASE = {"month", "config", "starter"}
+# part of the provider -> the parts that it may import, besides itself
+BASE = {"month", "config", "starter", "errors"}
 ALLOWED = {
-    "month": set(),
-    "config": {"month"},
+    "errors": set(),
+    "month": {"errors"},
+    "config": {"errors", "month"},
     "starter": set(),
     "sample_data": {"month", "config"},
     "provider_info": set(),
-    "_compat": set(),
+    "_airflow": {"errors", "dbt"},
     "aws": BASE,
     "dbt": BASE,
-    "links": BASE | {"aws", "dbt", "_compat"},
-    "dbt_links": BASE | {"aws", "dbt", "_compat", "links"},
-    "triggers": BASE | {"aws", "dbt", "_compat"},
-    "operators": BASE | {"aws", "dbt", "_compat", "links", "dbt_links", "triggers"},
-    "sensors": BASE | {"aws", "dbt", "_compat", "links", "triggers"},
-    "local_aws": BASE | {"dbt"},
+    "links": BASE | {"aws", "dbt", "_airflow"},
+    "triggers": BASE | {"aws", "dbt", "_airflow"},
+    "operators": BASE | {"aws", "dbt", "_airflow", "links", "triggers"},
+    "sensors": BASE | {"aws", "dbt", "_airflow", "links", "triggers"},
+    "provision": BASE | {"dbt"},
     "mwaa": BASE | {"dbt"},
-    "doctor": BASE | {"aws", "dbt", "_compat"},
-    "demo": BASE | {"local_aws", "sample_data", "cli", "aws", "dbt"},
-    "cli": BASE | {"local_aws", "sample_data", "demo", "mwaa", "doctor"},
+    "doctor": BASE | {"aws", "dbt", "_airflow"},
+    "demo": BASE | {"provision", "sample_data", "cli", "aws", "dbt"},
+    "cli": BASE | {"provision", "sample_data", "demo", "mwaa", "doctor"},
 }
-WITHOUT_AIRFLOW = {*BASE, "sample_data", "provider_info", "aws", "dbt", "local_aws", "cli", "demo"}
-WITH_AIRFLOW_ALL_THE_SAME = {f"{PACKAGE}/dbt/profile.py"}
+IMPORT_LOCAL = {"demo", "cli"}  # nothing else of the provider may import lakehouse_local
+WITHOUT_AIRFLOW = {*BASE, "sample_data", "provider_info", "aws", "dbt", "cli", "demo", "provision"}
+# Docstrings begin with what a thing is or does.
+OLD_OPENINGS = re.compile(r"(What|Whether|Of|Who|Whose|Those|Where|How|Which|As)\b")
 
 
-def imports(path):
-    """Every module that a file imports, at whatever depth of the file, relative ones resolved."""
-    for node in ast.walk(ast.parse(path.read_text())):
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, at any depth of the file."""
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
             yield node.module or ""
-            if node.module == PACKAGE:
-                yield from (f"{PACKAGE}.{alias.name}" for alias in node.names)
+            if node.module in MODULES:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def part(path):
-    return path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py")
+def roots(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in imports(path)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_run_downwards(path):
-    name = str(path.relative_to(ROOT))
-    imported = set(imports(path))
-    inside = name.startswith(PACKAGE)
-    here = part(path) if inside else None
-    if (not inside or here in WITHOUT_AIRFLOW) and name not in WITH_AIRFLOW_ALL_THE_SAME:
-        assert not [module for module in imported if module.split(".")[0] == "airflow"]
-    ours = {module.split(".")[1] for module in imported if module.startswith(f"{PACKAGE}.")}
-    if not inside:
-        # run_dbt.py is handed the package's own dbt/ as --extra-py-files.
-        assert ours <= ({"dbt"} if name == "glue_scripts/run_dbt.py" else set())
-    elif here in ALLOWED:
-        assert ours - {here, "__version__"} <= ALLOWED[here]
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_modules_say_what_they_are_and_stay_small(path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= 450
-    if text.strip():
-        assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT / PROVIDER).parts[0].removesuffix(".py")
+
+
+def test_every_part_of_the_provider_has_its_line_here() -> None:
+    assert {part_of(path) for path in MODULES[PROVIDER]} - {"__init__"} == set(ALLOWED)
+
+
+def test_imports_of_the_provider_point_downwards() -> None:
+    wrong = {}
+    for path in MODULES[PROVIDER]:
+        part = part_of(path)
+        ours = {module.split(".")[1] for module in imports(path) if module.startswith(f"{PROVIDER}.")}
+        if part in ALLOWED and (found := ours - {part, "__version__"} - ALLOWED[part]):
+            wrong[name_of(path)] = found
+    assert wrong == {}
+
+
+def test_only_cli_and_demo_import_the_local_aws() -> None:
+    assert {part_of(path) for path in MODULES[PROVIDER] if LOCAL in roots(path)} <= IMPORT_LOCAL
+
+
+def test_airflow_is_imported_only_where_it_must_be() -> None:
+    assert {part_of(path) for path in MODULES[PROVIDER] if "airflow" in roots(path)} & WITHOUT_AIRFLOW == set()
+
+
+def test_the_local_aws_knows_neither_airflow_nor_the_provider() -> None:
+    assert [name_of(path) for path in MODULES[LOCAL] if roots(path) & {"airflow", PROVIDER}] == []
+
+
+def test_only_one_package_of_the_local_aws_knows_moto() -> None:
+    assert {path.relative_to(HOMES[LOCAL] / LOCAL).parts[0] for path in MODULES[LOCAL] if "moto" in roots(path)} == {
+        "moto"
+    }
+
+
+def test_glue_scripts_run_without_the_provider() -> None:
+    for path in SCRIPTS:
+        ours = {module for module in imports(path) if module.split(".")[0] in (PROVIDER, LOCAL)}
+        # run_dbt.py is given the provider's dbt/ as --extra-py-files.
+        assert ours <= ({f"{PROVIDER}.dbt.glue_job"} if path.name == "run_dbt.py" else set()), path
+        assert "airflow" not in roots(path), path
+
+
+def test_modules_say_what_they_are_and_stay_small() -> None:
+    lines = {name_of(path): len(path.read_text().splitlines()) for path in EVERY_MODULE}
+    assert {name: count for name, count in lines.items() if count > LONGEST_MODULE} == {}
+    assert [name_of(path) for path in EVERY_MODULE if path.read_text() and not ast.get_docstring(tree(path))] == []
+
+
+@pytest.mark.parametrize("package", MODULES)
+def test_a_class_name_is_used_once(package: str) -> None:
+    homes = defaultdict(set)
+    for path in MODULES[package]:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].add(name_of(path))
+    assert {name: sorted(paths) for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+def test_docstrings_begin_with_what_a_thing_is_or_does() -> None:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = {
+        f"{name_of(path)}:{getattr(node, 'lineno', 1)}": text.splitlines()[0]
+        for path in [*EVERY_MODULE, *TESTS]
+        for node in ast.walk(tree(path))
+        if isinstance(node, kinds) and (text := ast.get_docstring(node)) and OLD_OPENINGS.match(text)
+    }
+    assert found == {}

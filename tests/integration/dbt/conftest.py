@@ -13,9 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from trips.arguments import MARKS, REASONS
 
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
+from trips.arguments import MARKS, REASONS
 
 DBT = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(Path(__file__).parents[3] / ".venv-dbt/bin/dbt")
 CENTS = [

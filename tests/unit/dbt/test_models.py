@@ -6,6 +6,7 @@ import re
 
 import pytest
 import yaml
+
 from trips.arguments import MARKS, REASONS, SERVICES
 from trips.columns import CODES
 

@@ -22,11 +22,11 @@ pytest.importorskip("pyspark", reason="needs the extra 'local'")
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from lakehouse_local.glue.jobs.spark import environment
 from trips.arguments import parse
 from trips.load import load
 from trips.storage import Object, Storage, split
-
-from airflow_lakehouse_provider.local_aws.glue.spark import environment
 
 BUCKETS = ("raw", "cleaned", "reports")
 AT = datetime.datetime(2024, 1, 10, 9, 30)

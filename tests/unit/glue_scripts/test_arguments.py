@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from trips.arguments import REASONS, Thresholds, parse
 from trips.errors import LoadError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+
 from trips.arguments import MARKS, REASONS
 from trips.audit import SCHEMA as AUDIT
 from trips.columns import RAW, TRIPS, canonical

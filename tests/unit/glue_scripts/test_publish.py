@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions
+
 from trips import load as load_module
 from trips.arguments import parse
 from trips.columns import TRIPS
@@ -344,10 +345,9 @@ def test_a_raw_file_that_is_replaced_while_it_is_read(lake):
 
 
 def test_a_big_month_has_few_files_each_sorted_by_pickup(lake, monkeypatch):
-    from trips import transform
-
     from airflow_lakehouse_provider import sample_data
     from airflow_lakehouse_provider.month import Month
+    from trips import transform
 
     monkeypatch.setattr(transform, "_ROWS_PER_FILE", 1_000)
     sample_data.write("yellow", Month(2024, 1), 9_000, lake.raw().parent)

@@ -7,10 +7,10 @@ import gzip
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from trips.errors import LoadError
 
 from airflow_lakehouse_provider import sample_data
 from airflow_lakehouse_provider.month import Month
+from trips.errors import LoadError
 
 pytestmark = pytest.mark.spark
 

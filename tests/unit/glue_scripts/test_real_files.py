@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from trips.errors import LoadError
 
 FILES = Path(os.environ.get("LAKEHOUSE_TLC_FILES") or Path(__file__).resolve().parents[4] / "shared" / "data" / "tlc")

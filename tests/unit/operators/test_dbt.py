@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
 # Writes down how it was called, says what the test's plan says, as dbt would, and leaves the plan's artifact.

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 from airflow_lakehouse_provider.operators import dbt_request
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
@@ -277,8 +277,8 @@ def test_deferrable_needs_glue(monkeypatch):
 
 
 def test_links_lead_to_query_artifacts_and_docs():
-    from airflow_lakehouse_provider import dbt_links
     from airflow_lakehouse_provider.dbt.verdict import Verdict
+    from airflow_lakehouse_provider.links import dbt as dbt_links
 
     artifacts = {"index.html": "s3://lake/a b/one/index.html"}
     verdict = Verdict("accident", "", {"artifacts_uri": "s3://lake/a b/one"}, "q-1", artifacts)

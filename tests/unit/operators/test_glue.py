@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("airflow")
-from airflow_lakehouse_provider._compat import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, AirflowTaskTimeout
 from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
 
 KEY = "--lakehouse-run-key"
@@ -380,7 +380,7 @@ def test_templates_are_rendered_also_into_numbers(aws, task):
 
 
 def test_months_can_be_mapped():
-    from airflow_lakehouse_provider._compat import AIRFLOW_3
+    from airflow_lakehouse_provider._airflow.compat import AIRFLOW_3
 
     if AIRFLOW_3:
         from airflow.sdk import DAG

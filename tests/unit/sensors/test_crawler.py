@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 pytest.importorskip("airflow")
-from airflow_lakehouse_provider._compat import (
+from airflow_lakehouse_provider._airflow.compat import (
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("airflow")
 
-from airflow_lakehouse_provider._compat import AIRFLOW_3, kill
+from airflow_lakehouse_provider._airflow.compat import AIRFLOW_3, kill
 from airflow_lakehouse_provider.aws.run_key import RunKey
 from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger, GlueTurnTrigger
 

@@ -1,0 +1,5 @@
+"""``python -m lakehouse_local``."""
+
+from lakehouse_local.cli import lakehouse_local
+
+lakehouse_local(prog_name="lakehouse-local")

@@ -1,0 +1,271 @@
+"""Amazon Athena's API: what is asked is checked as AWS checks it, then handed to executions and what Athena keeps.
+
+Source: https://docs.aws.amazon.com/athena/latest/APIReference/API_Operations.html
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lakehouse_local.athena.data_catalogs import CATALOG, DataCatalogs
+from lakehouse_local.athena.executions import ACTIVE, KIND, Executions
+from lakehouse_local.athena.outcome import Outcome
+from lakehouse_local.athena.result_pages import PAGE
+from lakehouse_local.athena.saved_statements import SavedStatements
+from lakehouse_local.athena.sql import SqlError, warm
+from lakehouse_local.athena.statements import Statement, accept
+from lakehouse_local.athena.tokens import Reader, tokens
+from lakehouse_local.athena.work_groups import ENGINE, PRIMARY, WorkGroups
+from lakehouse_local.documents import Documents
+from lakehouse_local.glue.catalog.store import Catalog
+from lakehouse_local.http.wire import AwsError, Caller, epoch, page
+from lakehouse_local.iam.access import AccessDenied
+from lakehouse_local.iam.guarded import guarded_store
+from lakehouse_local.s3.store import ObjectStore, split_uri
+
+Doc = dict[str, Any]
+LONGEST = 262_144  # bytes of a statement
+_MOST_AT_ONCE = 50  # of BatchGetQueryExecution
+_IDENTITY = ("QueryString", "QueryExecutionContext", "WorkGroup", "ResultConfiguration", "ExecutionParameters")
+
+
+class Athena:
+    """The service; its state is under ``state_dir``."""
+
+    target = "AmazonAthena"
+
+    def __init__(self, state_dir: Path, store: ObjectStore, catalog: Catalog) -> None:
+        self._store = store
+        self._documents = Documents(state_dir / "athena.sqlite")
+        self._groups = WorkGroups(self._documents)
+        self._saved = SavedStatements(self._documents, self._groups)
+        self._executions = Executions(state_dir, store, catalog, self._documents)
+        self._starting = threading.Lock()
+        self.operations = {
+            **self._groups.operations,
+            **self._saved.operations,
+            **DataCatalogs(catalog).operations,
+            "StartQueryExecution": self.start,
+            "GetQueryExecution": self.get,
+            "BatchGetQueryExecution": self.batch_get,
+            "StopQueryExecution": self.stop,
+            "ListQueryExecutions": self.list_executions,
+            "GetQueryResults": self.results,
+            "GetQueryRuntimeStatistics": self.runtime,
+        }
+        # The parser's tables take a third of a second to build: not while the first query waits.
+        threading.Thread(target=warm, name="athena-warm", daemon=True).start()
+
+    def close(self) -> None:
+        self._executions.close()
+        self._documents.close()
+
+    def work_group_of(self, query_execution_id: str) -> str | None:
+        """The work group of a query, or None when there is no such query."""
+        found = self._documents.get(KIND, query_execution_id)
+        return str(found["WorkGroup"]) if found is not None else None
+
+    def start(self, request: Doc, caller: Caller) -> Doc:
+        text = request["QueryString"]
+        if len(text.encode()) > LONGEST:
+            raise _invalid(f"Query string is longer than {LONGEST} bytes: it has {len(text.encode())}")
+        group = self._groups.find(request.get("WorkGroup", PRIMARY))
+        if group["State"] != "ENABLED":
+            raise _invalid(f"WorkGroup {group['Name']} is disabled.")
+        if (catalog := request.get("QueryExecutionContext", {}).get("Catalog", CATALOG)).lower() != CATALOG.lower():
+            raise _invalid(f"Catalog {catalog} is not found: this local AWS has {CATALOG}")
+        output, enforced = self._output(request, group, caller)
+        if (before := self._started(request)) is not None:
+            return before
+        statement = self._accepted(text, request.get("ExecutionParameters", ()), group["Name"])
+        execution = _execution(request, statement, group["Name"], output, enforced)
+        with self._starting:
+            if (before := self._started(request)) is not None:  # the same call, sent twice at once
+                return before
+            self._executions.start(
+                statement,
+                execution,
+                database=request.get("QueryExecutionContext", {}).get("Database", "default").lower(),
+                enforced=enforced,
+                cutoff=group["Configuration"].get("BytesScannedCutoffPerQuery"),
+                judge=caller.judge,
+            )
+            answer = {"QueryExecutionId": execution["QueryExecutionId"]}
+            if token := request.get("ClientRequestToken"):
+                self._documents.put("token", token, {**answer, "Request": _identity(request)})
+        return answer
+
+    def _started(self, request: Doc) -> Doc | None:
+        """What an earlier call with the same ClientRequestToken was answered."""
+        token = request.get("ClientRequestToken")
+        before = self._documents.get("token", token) if token else None
+        if before is None:
+            return None
+        if before["Request"] != _identity(request):
+            raise _invalid("Idempotent parameters do not match: this ClientRequestToken started another query")
+        return {"QueryExecutionId": before["QueryExecutionId"]}
+
+    def _output(self, request: Doc, group: Doc, caller: Caller) -> tuple[str, bool]:
+        """Where results go, with a slash at the end, and whether the work group has the say."""
+        configuration = group["Configuration"]
+        of_group = configuration.get("ResultConfiguration", {}).get("OutputLocation")
+        enforced = bool(configuration.get("EnforceWorkGroupConfiguration") and of_group)
+        output = of_group if enforced else request.get("ResultConfiguration", {}).get("OutputLocation") or of_group
+        if not output:
+            raise _invalid(
+                "No output location provided. An output location is required either through the Workgroup result "
+                "configuration setting or as an API input."
+            )
+        try:
+            bucket, _ = split_uri(output)
+        except ValueError:
+            raise _invalid(f"outputLocation is not a valid S3 path. provided: {output}") from None
+        unable = f"Unable to verify/create output bucket {bucket}."
+        try:
+            if not guarded_store(self._store, caller.judge).bucket_exists(bucket):
+                raise _invalid(f"{unable} Make sure the output location exists.")
+        except AccessDenied as denied:
+            raise _invalid(f"{unable} {denied.message}") from None
+        return output if output.endswith("/") else f"{output}/", enforced
+
+    def _accepted(self, text: str, parameters: Sequence[str], group: str) -> Statement:
+        try:
+            reader = Reader(text)
+            if reader.take("EXECUTE"):
+                name = reader.pop().value
+                used = _split(reader.rest()) if reader.take("USING") else []
+                return accept(self._saved.prepared(name, group)["QueryStatement"], [*used, *parameters])
+            if reader.take("PREPARE"):
+                return self._prepare(reader, group)
+            if reader.take("DEALLOCATE", "PREPARE"):
+                name = reader.pop().value
+                reader.end()
+                return _own("DEALLOCATE", lambda: self._saved.drop_prepared(name, group))
+            return accept(text, parameters)
+        except SqlError as error:
+            raise AwsError("InvalidRequestException", error.message, AthenaErrorCode="MALFORMED_QUERY") from None
+
+    def _prepare(self, reader: Reader, group: str) -> Statement:
+        name = reader.pop().value
+        reader.need("FROM")
+        body = reader.rest()
+        accept(body)
+        return _own("PREPARE", lambda: self._saved.put_prepared(name, group, body))
+
+    def get(self, request: Doc, caller: Caller) -> Doc:
+        return {"QueryExecution": _shown(self._executions.wait(request["QueryExecutionId"]))}
+
+    def batch_get(self, request: Doc, caller: Caller) -> Doc:
+        ids = request["QueryExecutionIds"]
+        if len(ids) > _MOST_AT_ONCE:
+            raise _invalid(f"queryExecutionIds has {len(ids)} entries: {_MOST_AT_ONCE} are allowed")
+        found, missing = [], []
+        for query_id in ids:
+            try:
+                found.append(_shown(self._executions.get(query_id)))
+            except AwsError as error:
+                said = {"ErrorCode": "INVALID_QUERY_EXECUTION_ID", "ErrorMessage": error.message}
+                missing.append({"QueryExecutionId": query_id, **said})
+        return {"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing}
+
+    def stop(self, request: Doc, caller: Caller) -> Doc:
+        self._executions.stop(request["QueryExecutionId"])
+        return {}
+
+    def list_executions(self, request: Doc, caller: Caller) -> Doc:
+        group = self._groups.find(request.get("WorkGroup", PRIMARY))["Name"]
+        found, token = page(self._executions.ids(group), request, limit=50)
+        return {"QueryExecutionIds": found, **token}
+
+    def results(self, request: Doc, caller: Caller) -> Doc:
+        execution = self._executions.get(request["QueryExecutionId"])
+        state = execution["Status"]["State"]
+        if state in ACTIVE:
+            raise _invalid(f"Query has not yet finished. Current state: {state}")
+        if state != "SUCCEEDED":
+            raise _invalid(f"Query did not finish successfully. Final query state: {state}")
+        if caller.judge is not None:
+            # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: by the caller's S3 rights
+            bucket, key = split_uri(execution["ResultConfiguration"]["OutputLocation"])
+            caller.judge("s3", "GetObject", {"Bucket": bucket, "Key": key})
+        limit = min(request.get("MaxResults", PAGE), PAGE)
+        columns, rows, token = self._executions.page(execution, request.get("NextToken"), limit)
+        answer: Doc = {
+            "UpdateCount": execution.get("UpdateCount", 0),
+            "ResultSet": {
+                "Rows": [{"Data": [{} if v is None else {"VarCharValue": v} for v in row]} for row in rows],
+                "ResultSetMetadata": {"ColumnInfo": columns},
+            },
+        }
+        return answer | ({"NextToken": token} if token else {})
+
+    def runtime(self, request: Doc, caller: Caller) -> Doc:
+        statistics = self._executions.get(request["QueryExecutionId"])["Statistics"]
+        times = ("QueryQueueTimeInMillis", "EngineExecutionTimeInMillis", "TotalExecutionTimeInMillis")
+        return {
+            "QueryRuntimeStatistics": {
+                "Timeline": {name: statistics.get(name, 0) for name in times},
+                "Rows": {"InputBytes": statistics.get("DataScannedInBytes", 0)},
+            }
+        }
+
+
+def _execution(request: Doc, statement: Statement, group: str, output: str, enforced: bool) -> Doc:
+    """What GetQueryExecution shows of a query that was just accepted."""
+    execution_id = str(uuid.uuid4())
+    extension = "csv" if statement.kind == "DML" else "txt"
+    configuration = {} if enforced else request.get("ResultConfiguration", {})
+    execution = {
+        "QueryExecutionId": execution_id,
+        "Query": request["QueryString"],
+        "StatementType": statement.kind,
+        "SubstatementType": statement.subkind,
+        "ResultConfiguration": {**configuration, "OutputLocation": f"{output}{execution_id}.{extension}"},
+        "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+        "QueryExecutionContext": request.get("QueryExecutionContext", {}),
+        "Status": {"State": "QUEUED", "SubmissionDateTime": epoch()},
+        "Statistics": {},
+        "WorkGroup": group,
+        "EngineVersion": ENGINE,
+    }
+    if parameters := request.get("ExecutionParameters"):
+        execution["ExecutionParameters"] = parameters
+    return execution
+
+
+def _identity(request: Doc) -> Doc:
+    """What two calls with one ClientRequestToken must have in common."""
+    return {name: request[name] for name in _IDENTITY if name in request}
+
+
+def _own(subkind: str, change: Any) -> Statement:
+    """A statement on what the service itself keeps."""
+
+    def run(_: Any) -> Outcome:
+        change()
+        return Outcome()
+
+    return Statement("DDL", subkind, run)
+
+
+def _split(values: str) -> list[str]:
+    """The parameters after USING: SQL literals between commas."""
+    parts, depth, start = [], 0, 0
+    for token in tokens(values):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
+        if token.text == "," and depth == 0:
+            parts.append(values[start : token.start].strip())
+            start = token.end
+    return [*parts, values[start:].strip()]
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidRequestException", message, AthenaErrorCode="INVALID_INPUT")
+
+
+def _shown(execution: Doc) -> Doc:
+    return {name: value for name, value in execution.items() if name != "UpdateCount"}

@@ -1,0 +1,85 @@
+"""What names mean: the columns that a part of a query can see, and the tables they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from lakehouse_local.athena.sql.errors import SqlError
+from lakehouse_local.athena.sql.relations import Relation
+from lakehouse_local.athena.sql.types import Type
+
+
+@dataclass(eq=False)
+class Scan:
+    """A table being read, and what is known of the partitions that matter; its text is made when all is known."""
+
+    relation: Relation
+    token: str
+    conditions: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """DuckDB's table expression."""
+        assert self.relation.source
+        return self.relation.source(" AND ".join(self.conditions) or None)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column in sight.
+
+    :param name: lower case; None for a column without a name
+    :param sql: DuckDB's text of it
+    :param qualifier: what may stand before its name: an alias, or the parts of a table's name
+    :param origin: the scan and partition key that it passes on unchanged: a condition on it limits what is read
+    """
+
+    name: str | None
+    type: Type
+    sql: str
+    qualifier: tuple[str, ...] = ()
+    origin: tuple[Scan, str] | None = None
+    selected: bool = False  # a name that SELECT gives, in sight of ORDER BY
+
+    def matches(self, qualifier: Sequence[str]) -> bool:
+        """Whether it may be called by this qualifier."""
+        return not qualifier or tuple(qualifier) == self.qualifier[-len(qualifier) :]
+
+    def without_origin(self) -> Field:
+        return replace(self, origin=None)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A resolved name: the column, what of the name is left (fields of a row), whether it is an outer query's."""
+
+    field: Field
+    rest: tuple[str, ...]
+    outer: bool
+
+
+class Scope:
+    """Columns in sight, then those of the query around."""
+
+    def __init__(self, fields: Iterable[Field], parent: Scope | None = None, *, same_query: bool = False) -> None:
+        self.fields = tuple(fields)
+        self.parent = parent
+        self._same_query = same_query  # the parent's columns are this query's too
+
+    def find(self, parts: Sequence[str], position: str) -> Found | None:
+        """What a dotted name means; raises SqlError AMBIGUOUS_NAME."""
+        lower = [part.lower() for part in parts]
+        scope: Scope | None = self
+        outer = False
+        while scope is not None:
+            # The longest way to read it as a column wins: schema.table.column before column.field.field.
+            for length in range(len(lower), 0, -1):
+                name, qualifier = lower[length - 1], lower[: length - 1]
+                found = [each for each in scope.fields if each.name == name and each.matches(qualifier)]
+                if len(found) > 1:
+                    raise SqlError("AMBIGUOUS_NAME", f"{position}Column '{'.'.join(parts)}' is ambiguous")
+                if found:
+                    return Found(found[0], tuple(lower[length:]), outer)
+            outer = outer or not scope._same_query
+            scope = scope.parent
+        return None

@@ -1,0 +1,183 @@
+"""The properties of CREATE TABLE AS and UNLOAD: read from the statement, checked, made into a target for writing.
+
+Source: https://docs.aws.amazon.com/athena/latest/ug/create-table-as.html,
+https://docs.aws.amazon.com/athena/latest/ug/unload.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from lakehouse_local.athena import file_formats as formats
+from lakehouse_local.athena.session import Session, identifier, text_of
+from lakehouse_local.athena.sql import Column, SqlError
+from lakehouse_local.athena.tokens import Reader, tokens
+from lakehouse_local.athena.writing import Target
+
+Properties = dict[str, Any]
+
+# Those that Athena documents for Hive tables, by the type that their value has
+_OF_TABLES = {
+    "table_type": str, "is_external": bool, "external_location": str, "format": str, "partitioned_by": list,
+    "bucketed_by": list, "bucket_count": int, "field_delimiter": str, "write_compression": str,
+    "parquet_compression": str, "orc_compression": str,
+}  # fmt: skip
+_OF_UNLOAD = {
+    "format": str, "compression": str, "compression_level": int, "field_delimiter": str, "partitioned_by": list,
+}  # fmt: skip
+_ENFORCED = (
+    "The Create Table As Select query failed because it was submitted with an 'external_location' property to an "
+    "Athena Workgroup that enforces a centralized output location for all queries. Please remove the "
+    "'external_location' property and resubmit the query."
+)
+
+
+def refused(message: str) -> SqlError:
+    """INVALID_TABLE_PROPERTY."""
+    return SqlError("INVALID_TABLE_PROPERTY", message)
+
+
+def of_table(sql: str, tree: Any) -> Properties:
+    """The properties of a CREATE TABLE AS; raises SqlError for those that Hive tables do not have."""
+    node = tree.properties()
+    pairs = (
+        (identifier(each.identifier()), text_of(sql, each.propertyValue()))
+        for each in (node.propertyAssignments().property_() if node else ())
+    )
+    found = _read(pairs)
+    kind = str(found.get("table_type", "HIVE")).upper()
+    if kind == "ICEBERG":
+        raise SqlError("NOT_SUPPORTED", "Iceberg tables are not served locally yet: table_type = 'HIVE' is")
+    if kind != "HIVE":
+        raise refused(f"table_type must be 'HIVE' or 'ICEBERG', not '{found['table_type']}'")
+    return _checked(found, _OF_TABLES, "table property")
+
+
+def of_unload(reader: Reader) -> Properties:
+    """WITH (...) of an UNLOAD, whose opening bracket has been read."""
+    pairs = []
+    while True:
+        name = reader.pop().value
+        reader.need("=")
+        value = [reader.pop().text]
+        if value[0].upper() == "ARRAY":
+            while value[-1] != "]":
+                value.append(reader.pop().text)
+        pairs.append((name, "".join(value)))
+        if not reader.take(","):
+            break
+    reader.need(")")
+    found = _checked(_read(pairs), _OF_UNLOAD, "UNLOAD property")
+    if "format" not in found:
+        raise refused("UNLOAD needs WITH (format = '...'): " + ", ".join(each.name for each in formats.SERVED))
+    if "compression" in found:
+        found["write_compression"] = found.pop("compression")
+    return found
+
+
+def _read(pairs: Iterable[tuple[str, str]]) -> Properties:
+    found: Properties = {}
+    for name, written in pairs:
+        if name.lower() in found:
+            raise SqlError("DUPLICATE_PROPERTY", f"Table property '{name.lower()}' specified more than once")
+        found[name.lower()] = _value(written)
+    return found
+
+
+def _value(written: str) -> Any:
+    if match := re.fullmatch(r"ARRAY\s*\[(.*)\]", written, re.IGNORECASE | re.DOTALL):
+        return [token.value for token in tokens(match[1]) if token.kind == "string"]
+    if written.startswith("'"):
+        return written[1:-1].replace("''", "'")
+    if written.lower() in ("true", "false"):
+        return written.lower() == "true"
+    return int(written) if re.fullmatch(r"-?\d+", written) else written
+
+
+def _checked(found: Properties, known: dict[str, type], what: str) -> Properties:
+    for name, value in found.items():
+        if name not in known:
+            raise refused(f"line 1:1: Catalog 'awsdatacatalog' {what} '{name}' does not exist: {', '.join(known)} do")
+        if type(value) is not known[name]:
+            raise refused(f"Invalid value for catalog 'awsdatacatalog' {what} '{name}': [{value}]")
+    return found
+
+
+def target(properties: Properties, columns: tuple[Column, ...], session: Session, label: str) -> Target:
+    """Where and how the rows of a new table are written.
+
+    :raises SqlError: INVALID_TABLE_PROPERTY, NOT_SUPPORTED for what is not served locally
+    """
+    chosen = _format(properties)
+    keys = [key.lower() for key in properties.get("partitioned_by", [])]
+    names = [column.name.lower() for column in columns]
+    if unknown := [key for key in keys if key not in names]:
+        raise refused(f"Partition columns {unknown} not present in schema")
+    if keys and names[-len(keys) :] != keys:
+        raise SqlError(
+            "HIVE_COLUMN_ORDER_MISMATCH",
+            "Partition keys must be the last columns in the table and in the same order as the table properties: "
+            f"[{', '.join(keys)}]",
+        )
+    if len(keys) == len(columns):
+        raise refused(f"{label} contains only partition columns")
+    cut = len(columns) - len(keys)
+    return Target(
+        _location(properties, session),
+        chosen,
+        columns[:cut],
+        columns[cut:],
+        compression=formats.compression(chosen, _compression(properties, chosen)),
+        serde=_serde(properties, chosen),
+        buckets=_buckets(properties, names[:cut]),
+    )
+
+
+def _location(properties: Properties, session: Session) -> str:
+    location = properties.get("external_location")
+    if location is None:
+        return f"{session.output}tables/{session.execution_id}"
+    if session.enforced:
+        raise refused(_ENFORCED)
+    if not location.startswith("s3://"):
+        raise refused(f"external_location must be s3://bucket/folder/, not '{location}'")
+    return str(location).rstrip("/")
+
+
+def _format(properties: Properties) -> formats.Format:
+    name = str(properties.get("format", "PARQUET")).upper()
+    if name not in formats.BY_NAME:
+        raise refused(f"format must be one of {', '.join(formats.BY_NAME)}, not '{name}'")
+    return formats.served(formats.BY_NAME[name])
+
+
+def _compression(properties: Properties, chosen: formats.Format) -> str | None:
+    given = properties.get("write_compression") or properties.get(f"{chosen.name.lower()}_compression")
+    return None if given is None else str(given)
+
+
+def _serde(properties: Properties, chosen: formats.Format) -> dict[str, str]:
+    delimiter = properties.get("field_delimiter")
+    if chosen is not formats.TEXTFILE:
+        if delimiter is not None:
+            raise refused(f"Cannot specify field_delimiter for storage format: {chosen.name}")
+        return {}
+    given = "\1" if delimiter is None else str(delimiter)
+    if len(given) != 1:
+        raise refused(f"field_delimiter must be one character, not '{given}'")
+    return {"field.delim": given, "serialization.format": given}
+
+
+def _buckets(properties: Properties, names: list[str]) -> tuple[tuple[str, ...], int]:
+    by, count = [column.lower() for column in properties.get("bucketed_by", [])], properties.get("bucket_count", 0)
+    if not by and not count:
+        return (), 1
+    if not by or not count:
+        raise refused("bucketed_by and bucket_count must be specified together")
+    if count < 0:
+        raise refused("bucket_count must be greater than zero")
+    if unknown := [column for column in by if column not in names]:
+        raise refused(f"Bucketing columns {unknown} not present in schema")
+    return tuple(by), count

@@ -1,0 +1,1 @@
+"""Glue crawlers: definitions, and crawls that read real objects."""

@@ -1,0 +1,125 @@
+"""One crawl: reads the objects of the targets, finds tables, writes them to the Data Catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lakehouse_local.glue.catalog.store import Catalog
+from lakehouse_local.glue.crawlers import discovery
+from lakehouse_local.glue.crawlers.catalog_writer import ACTIONS, KINDS, CatalogWriter, Changes, Policy
+from lakehouse_local.glue.crawlers.crawler_definitions import configuration
+from lakehouse_local.glue.crawlers.globs import glob
+from lakehouse_local.http.wire import AwsError
+from lakehouse_local.s3.store import ObjectStore, StoredObject
+
+
+class CrawlStopped(Exception):
+    """StopCrawler was called."""
+
+
+class Crawl:
+    """One run of a crawler.
+
+    :param crawler: its definition
+    :param say: takes a line for the log
+    :param stopped: whether the crawl is to end
+    """
+
+    def __init__(
+        self,
+        *,
+        crawler: dict[str, Any],
+        store: ObjectStore,
+        catalog: Catalog,
+        say: Callable[[str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._crawler = crawler
+        self._store = store
+        self._catalog = catalog
+        self._say = say
+        self._stopped = stopped
+        self.changes = Changes()
+
+    def run(self) -> None:
+        """:raises CrawlStopped: when it was stopped; what is written by then stays
+        :raises AwsError: when a bucket or the database is missing
+        """
+        name, database = self._crawler["Name"], self._crawler["DatabaseName"]
+        self._say(f"BENCHMARK : Running Start Crawl for Crawler {name}")
+        found = [table for target in self._crawler["Targets"]["S3Targets"] for table in self._find(target)]
+        self._say(f"BENCHMARK : Classification complete, writing results to database {database}")
+        policy = policy_of(self._crawler)
+        try:
+            self._catalog.get_database(database)
+        except AwsError:
+            tables = ", ".join(sorted(table.name for table in found)) or "none"
+            raise AwsError(
+                "EntityNotFoundException",
+                f"Database does not exist or principal is not authorized to create tables. "
+                f"(Database name: {database}, Table name: {tables})",
+            ) from None
+        writer = CatalogWriter(catalog=self._catalog, database=database, crawler=name, policy=policy, say=self._say)
+        self.changes = writer.changes
+        for table in found:
+            self._check()
+            writer.write(table, f"{self._crawler.get('TablePrefix', '')}{table.name}".lower())
+        writer.delete_unfound([base(target["Path"]) for target in self._crawler["Targets"]["S3Targets"]])
+        self._say("BENCHMARK : Finished writing to Catalog")
+        for kind in KINDS:
+            counts = ", ".join(f"{action}: {self.changes.count(kind, action)}" for action in ACTIONS)
+            self._say(f"INFO : Run Summary For {kind}: {counts}")
+
+    def _find(self, target: dict[str, Any]) -> list[discovery.FoundTable]:
+        path = target["Path"]
+        excluded = [glob(pattern) for pattern in target.get("Exclusions") or ()]
+        if not path.endswith("/") and self._store.exists(path):
+            below = path.rpartition("/")[0] + "/"
+            objects = [each for each in self._store.objects(path) if each.uri == path]
+        else:
+            below = base(path)
+            objects = self._store.objects(below)
+
+        def taken() -> Any:
+            for each in objects:
+                self._check()
+                relative = each.uri.removeprefix(below)
+                if not any(pattern.fullmatch(relative) for pattern in excluded):
+                    yield from self._store.opened([each])
+
+        def refused(stored: StoredObject, reason: str) -> None:
+            self._say(f"WARN : {stored.uri} could not be classified and is left out: {reason}")
+
+        read = discovery.read(taken(), below, sample=target.get("SampleSize"), refused=refused)
+        if not read:
+            self._say(f"WARN : No objects to classify under {path}; no table is written for it")
+        if below != base(path):
+            single = discovery.tables(read, path, discovery.table_name(path.rpartition("/")[2]), combine=True)
+            return [discovery.FoundTable(each.name, path, (), each.partitions) for each in single]
+        grouping = configuration(self._crawler).get("Grouping") or {}
+        combine = grouping.get("TableGroupingPolicy") == "CombineCompatibleSchemas"
+        name = discovery.table_name(below.rstrip("/").rpartition("/")[2])
+        return discovery.tables(read, below, name, combine=combine)
+
+    def _check(self) -> None:
+        if self._stopped():
+            raise CrawlStopped
+
+
+def base(path: str) -> str:
+    """A target's folder, ending in a slash."""
+    return path if path.endswith("/") else f"{path}/"
+
+
+def policy_of(crawler: dict[str, Any]) -> Policy:
+    """What the crawler's policies and its Configuration, which comes first, allow."""
+    schema = crawler["SchemaChangePolicy"]
+    output = configuration(crawler).get("CrawlerOutput") or {}
+    return Policy(
+        update=schema["UpdateBehavior"],
+        delete=schema["DeleteBehavior"],
+        inherit=(output.get("Partitions") or {}).get("AddOrUpdateBehavior") == "InheritFromTable",
+        merge_new=(output.get("Tables") or {}).get("AddOrUpdateBehavior") == "MergeNewColumns",
+        new_folders_only=crawler["RecrawlPolicy"]["RecrawlBehavior"] == "CRAWL_NEW_FOLDERS_ONLY",
+    )

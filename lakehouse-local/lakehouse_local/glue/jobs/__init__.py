@@ -1,0 +1,1 @@
+"""Glue jobs: definitions, and job runs as real processes."""

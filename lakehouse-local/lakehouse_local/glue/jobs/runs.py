@@ -1,0 +1,268 @@
+"""One job run as it happens: its files, its process, its log, how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lakehouse_local.glue.jobs import modules, spark
+from lakehouse_local.glue.jobs.definitions import SPARK_COMMANDS
+from lakehouse_local.glue.jobs.logs import LogFollower, WriteLog
+from lakehouse_local.glue.jobs.processes import GroupProcess, base_environment
+from lakehouse_local.http.wire import AwsError
+from lakehouse_local.iam.access import AccessDenied
+from lakehouse_local.iam.guarded import guarded_log, guarded_store
+from lakehouse_local.iam.judged_files import CompileError
+from lakehouse_local.s3.store import JOBS, ObjectStore
+
+if TYPE_CHECKING:
+    from lakehouse_local.iam.enforcement import Judge
+
+_AWSGLUE = Path(__file__).with_name("awsglue")
+_TICK = 0.2  # seconds between two looks at a run
+
+OUTPUT, ERROR = "output", "error"
+
+# Arguments that Glue itself reads.
+EXTRA_PY_FILES, EXTRA_FILES = "--extra-py-files", "--extra-files"
+MODULES, CONF, LANGUAGE = "--additional-python-modules", "--conf", "--job-language"
+SCRIPT = "--scriptLocation"
+LOG_PREFIX = "--custom-logGroup-prefix"
+
+
+class RunFailure(Exception):
+    """A run that cannot start: the sentence is its ErrorMessage."""
+
+
+class RunStopped(Exception):
+    """A run that was stopped before its process began."""
+
+
+class Slot(Protocol):
+    """A place among the processes that may run at once."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """Who a run is.
+
+    :ivar environment: what it finds in its environment: endpoint, region, credentials
+    :ivar judge: of what it may; None lets everything pass
+    :ivar refusal: why it cannot be anybody: the run fails with it
+    """
+
+    environment: Mapping[str, str]
+    judge: Judge | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Everything that a run needs to know; nothing in it changes."""
+
+    run_id: str
+    job_name: str
+    command: Mapping[str, str]
+    arguments: Mapping[str, str]
+    timeout: float  # seconds
+    region: str
+    identity: RunIdentity
+
+    @property
+    def is_spark(self) -> bool:
+        return self.command["Name"] in SPARK_COMMANDS
+
+    @property
+    def log_groups(self) -> dict[str, str]:
+        """Log group of the output and of the errors, as AWS names them."""
+        kind = "jobs" if self.is_spark else "python-jobs"
+        prefix = self.arguments.get(LOG_PREFIX) or f"/aws-glue/{kind}"
+        return {name: f"{prefix}/{name}" for name in (OUTPUT, ERROR)}
+
+    @property
+    def argv(self) -> list[str]:
+        """A script's arguments, as Glue passes them: the run's own names first, then ``--key value``."""
+        given = {"--JOB_NAME": self.job_name, "--JOB_ID": f"j_{self.job_name}", "--JOB_RUN_ID": self.run_id}
+        return [part for name, value in {**given, **self.arguments}.items() for part in (name, value)]
+
+
+class JobRun:
+    """Runs one request in a process of its own.
+
+    :param started: called when the process runs
+    :param finished: called once, with the terminal state and the error's sentence
+    """
+
+    def __init__(
+        self,
+        *,
+        request: RunRequest,
+        store: ObjectStore,
+        write_log: WriteLog,
+        slot: Slot,
+        started: Callable[[str], None],
+        finished: Callable[[str, str, str | None], None],
+    ) -> None:
+        self.request = request
+        self._store = guarded_store(store, request.identity.judge)
+        self._slot = slot
+        self._started = started
+        self._finished = finished
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"glue-{request.run_id}", daemon=True)
+        self.directory = store.root / JOBS / request.run_id
+        self._working = self.directory / "work"
+        own_log = guarded_log(write_log, request.identity.judge)
+        self._logs = [
+            LogFollower(self.directory / f"{name}.log", own_log, request.region, group, request.run_id)
+            for name, group in request.log_groups.items()
+        ]
+
+    def stop(self) -> None:
+        """Have the run end; it reports STOPPED."""
+        self._stopping.set()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        state, error = "FAILED", None
+        try:
+            with self._place():
+                state, error = self._execute()
+        except RunStopped:
+            state = "STOPPED"
+        except RunFailure as failure:
+            error = str(failure)
+        except (AwsError, AccessDenied) as failure:
+            error = failure.message
+        except Exception as failure:
+            error = f"The run could not be carried out: {type(failure).__name__}: {failure}"
+        finally:
+            if self._stopping.is_set():
+                state, error = "STOPPED", None
+            self._finished(self.request.run_id, state, error)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """Wait for a place among the Spark processes; a Python shell is small, and may be waiting for Spark runs."""
+        if not self.request.is_spark:
+            yield
+            return
+        while not self._slot.acquire(timeout=_TICK):
+            self._check()
+        try:
+            yield
+        finally:
+            self._slot.release()
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise RunStopped
+
+    def _execute(self) -> tuple[str, str | None]:
+        specification, environment = self._prepare()
+        self._check()
+        process = GroupProcess(
+            specification=specification,
+            environment=environment,
+            directory=self._working,
+            output=self.directory / f"{OUTPUT}.log",
+            error=self.directory / f"{ERROR}.log",
+        )
+        try:
+            self._started(self.request.run_id)
+            deadline = time.monotonic() + self.request.timeout
+            while (status := process.wait(_TICK)) is None:
+                for log in self._logs:
+                    log.follow()
+                if self._stopping.is_set():
+                    return "STOPPED", None
+                if time.monotonic() > deadline:
+                    return "TIMEOUT", None
+            return ("SUCCEEDED", None) if status == 0 else ("FAILED", self._error(status))
+        finally:
+            process.end()
+            for log in self._logs:
+                log.follow(to_end=True)
+            shutil.rmtree(self.directory / "tmp", ignore_errors=True)
+
+    def _prepare(self) -> tuple[Path, dict[str, str]]:
+        """The launcher's specification and the process's environment.
+
+        :raises RunFailure: in a sentence
+        """
+        request, arguments = self.request, self.request.arguments
+        if request.identity.refusal:
+            raise RunFailure(request.identity.refusal)
+        library, own = self.directory / "lib", self.directory / "script"
+        for folder in (library, own, self._working, self.directory / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        link = library / "awsglue"
+        if not link.is_symlink():
+            link.symlink_to(_AWSGLUE, target_is_directory=True)
+        if arguments.get(LANGUAGE, "python") != "python":
+            raise RunFailure(f"{LANGUAGE} {arguments[LANGUAGE]} does not run on the local AWS: python does.")
+        location = arguments.get(SCRIPT, request.command["ScriptLocation"])
+        script = self._fetch(location, own, "The job's script (Command.ScriptLocation)")
+        path = [str(library)]
+        for uri in modules.listed(arguments.get(EXTRA_PY_FILES, "")):
+            file = self._fetch(uri, library, f"A file of {EXTRA_PY_FILES}")
+            if file.suffix != ".py":
+                path.append(str(file))
+        for uri in modules.listed(arguments.get(EXTRA_FILES, "")):
+            self._fetch(uri, self._working, f"A file of {EXTRA_FILES}")
+        try:
+            if wanted := modules.listed(arguments.get(MODULES, "")):
+                installed = modules.installed(wanted, self._store)
+                path += [str(installed)] if installed else []
+            environment = {
+                **base_environment(self.directory),
+                **(self._spark(arguments.get(CONF, "")) if request.is_spark else {}),
+                **request.identity.environment,
+                "PYTHONPATH": ":".join(path),
+            }  # fmt: skip
+        except (ValueError, modules.ModuleInstallError, CompileError) as error:
+            raise RunFailure(str(error)) from None
+        specification = self.directory / "run.json"
+        outcome = self.directory / "outcome.json"
+        specification.write_text(
+            json.dumps({"script": str(script), "arguments": request.argv, "outcome": str(outcome)})
+        )
+        return specification, environment
+
+    def _spark(self, conf: str) -> dict[str, str]:
+        judged = self.request.identity.judge is not None
+        return spark.environment(directory=self.directory, store=self._store.root, conf=conf, judged=judged)
+
+    def _fetch(self, uri: str, folder: Path, what: str) -> Path:
+        target = folder / uri.rstrip("/").rpartition("/")[2]
+        try:
+            target.write_bytes(self._store.read(uri))
+        except AccessDenied as denied:
+            raise RunFailure(f"{what} could not be read from {uri}: {denied.message}") from None
+        except (AwsError, ValueError, OSError) as error:
+            reason = error.message if isinstance(error, AwsError) else str(error)
+            raise RunFailure(f"{what} could not be read from {uri}: {reason}. Upload it first.") from None
+        return target
+
+    def _error(self, status: int) -> str:
+        try:
+            outcome: dict[str, Any] = json.loads((self.directory / "outcome.json").read_text())
+        except FileNotFoundError:
+            return f"Command failed with exit code {status}"
+        return str(outcome["error"])

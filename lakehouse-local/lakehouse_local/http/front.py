@@ -1,0 +1,266 @@
+"""The WSGI application of the local AWS: refuses strangers, answers for Glue and Athena, hands the rest to moto."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from lakehouse_local.glue.tags import Tags
+from lakehouse_local.http import faults, wire
+from lakehouse_local.http.wire import AwsError, Caller, Handler, JsonService
+from lakehouse_local.iam.access import AccessDenied
+from lakehouse_local.iam.judged_files import PATH as FILES
+from lakehouse_local.moto import backends as state
+from lakehouse_local.moto.s3 import Installation, ObjectChanged
+
+if TYPE_CHECKING:
+    from lakehouse_local.iam.gate import Gate
+
+log = logging.getLogger(__name__)
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_PRESIGNED = re.compile(r"X-Amz-Credential=([^/&]+)/\d{8}/([^/&]+)/([^/&]+)/aws4_request")
+_ONE_RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-\d+")
+_READS = ("GET", "HEAD", "OPTIONS")
+_REST_JSON = ("airflow",)
+_GRACE = 2.0  # seconds for requests in hand when it ends
+_TRIES = 5  # at a read whose file is replaced meanwhile
+
+
+class Front:
+    """The application. ``endpoint`` is set once the server knows its port.
+
+    :param gate: judges every request before it is answered; None lets all pass
+    """
+
+    def __init__(
+        self,
+        services: Iterable[JsonService],
+        tags: Tags,
+        installation: Installation,
+        moto_state: state.MotoState,
+        *,
+        region: str,
+        account_id: str,
+        gate: Gate | None = None,
+    ) -> None:
+        self.endpoint = ""
+        self._region = region
+        self._account_id = account_id
+        self._gate = gate
+        self._tags = tags
+        self._installation = installation
+        self._moto_state = moto_state
+        self._moto = state.application()
+        self._faults = faults.Faults()
+        self._closed = False
+        self._in_hand = 0
+        self._idle = threading.Condition()
+        self._operations: dict[str, dict[str, Handler]] = {target: {} for target in wire.TARGETS}
+        for service in services:
+            for name, handler in service.operations.items():
+                if name in self._operations[service.target]:
+                    raise RuntimeError(f"two services answer {service.target}.{name}")
+                self._operations[service.target][name] = handler
+
+    def close(self) -> None:
+        """Answer nothing more, and wait a moment for the requests in hand.
+
+        The server's end does not do: connections that clients keep open outlive its loop.
+        """
+        with self._idle:
+            self._closed = True
+            self._idle.wait_for(lambda: not self._in_hand, timeout=_GRACE)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with self._idle:
+            if self._closed:
+                return _answer(start_response, 503, _plain("the local AWS is stopping"), close=True)
+            self._in_hand += 1
+        try:
+            return self._respond(environ, start_response)
+        finally:
+            with self._idle:
+                self._in_hand -= 1
+                self._idle.notify_all()
+
+    def _respond(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if fault := _stranger(environ):
+            return _answer(start_response, 403, _plain(fault), close=True)
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/moto-api"):
+            return _answer(start_response, 404, _plain("moto's own API is not served here"), close=True)
+        if path == faults.PATH:
+            status, answer = self._faults.control(environ["REQUEST_METHOD"], _read_body(environ))
+            return _answer(start_response, status, answer)
+        if path == FILES and self._gate is not None:
+            status, answer = self._gate.file(environ)
+            return _answer(start_response, status, answer)
+        caller, service = self._caller(environ)
+        target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+
+        def respond(begin: Any) -> Iterable[bytes]:
+            return self._served(environ, begin, target, operation, caller, service)
+
+        return self._faults.around(environ, service, operation, respond, start_response)
+
+    def _served(
+        self,
+        environ: dict[str, Any],
+        start_response: Any,
+        target: str,
+        operation: str,
+        caller: Caller,
+        service: str,
+    ) -> Iterable[bytes]:
+        if self._gate is not None:
+            try:
+                caller = self._gate.admit(environ, service, caller)
+            except AwsError as refused:
+                kind, answer = _refusal(environ, service, refused)
+                return _answer(start_response, refused.status, answer, content_type=kind)
+        if target in self._operations or service in state.OURS:
+            return self._ours(environ, start_response, target, operation, caller)
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
+        return self._motos(environ, start_response, service)
+
+    def _caller(self, environ: Mapping[str, Any]) -> tuple[Caller, str]:
+        signed = environ.get("HTTP_AUTHORIZATION", ""), unquote(environ.get("QUERY_STRING", ""))
+        match = _CREDENTIAL.search(signed[0]) or _PRESIGNED.search(signed[1])
+        # Unsigned are the calls of web identities, which STS answers, and those of anybody, which S3 does.
+        a_form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+        key, _, service = match.groups() if match else ("anonymous", self._region, "sts" if a_form else "s3")
+        # One region is all there is, whichever a call was signed for: tools have defaults of their own.
+        return Caller(self._region, self._account_id, key, self.endpoint), service
+
+    def _ours(
+        self, environ: dict[str, Any], start_response: Any, target: str, operation: str, caller: Caller
+    ) -> Iterable[bytes]:
+        body = _read_body(environ)
+        try:
+            handler = self._operations.get(target, {}).get(operation)
+            if handler is None:
+                known = target in wire.TARGETS and wire.known(target, operation)
+                reason = "AWS has it, but it is not served locally" if known else "there is no such operation"
+                name = f"{target}.{operation}" if operation else "a call without X-Amz-Target"
+                raise AwsError("UnknownOperationException", f"{name}: {reason}")
+            parameters = wire.decode(body)
+            if wire.known(target, operation):
+                wire.validate(target, operation, parameters)
+            status, answer = 200, wire.encode(handler(parameters, caller) or {})
+            if target == self._tags.target:
+                self._tags.follow(operation, parameters, caller)
+        except AwsError as error:
+            status, answer = error.status, wire.encode_error(error)
+        except AccessDenied as denied:
+            status, answer = 400, wire.encode_error(AwsError("AccessDeniedException", denied.message))
+        except Exception:
+            log.exception("%s.%s failed", target, operation)
+            fault = AwsError("InternalServiceException", f"{operation} failed inside the local AWS; see its log", 500)
+            status, answer = fault.status, wire.encode_error(fault)
+        return _answer(start_response, status, answer, content_type="application/x-amz-json-1.1")
+
+    def _motos(self, environ: dict[str, Any], start_response: Any, service: str) -> Iterable[bytes]:
+        try:
+            if service == "s3":
+                return self._objects(environ, start_response)
+            try:
+                return self._moto(environ, start_response)
+            finally:
+                if environ["REQUEST_METHOD"] not in _READS:
+                    self._moto_state.changed(service)
+        except Exception as error:  # moto's own faults, and what it does not know
+            # A server's error would be retried, by Terraform for minutes: moto will not do better the next time.
+            if not isinstance(error, (NotImplementedError, ImportError)):
+                log.exception("moto failed at %s %s of %s", environ["REQUEST_METHOD"], environ["PATH_INFO"], service)
+            reason = f"{service}: not served by this local AWS ({type(error).__name__}: {error})"
+            unknown = "UnknownOperationException" if environ.get("HTTP_X_AMZ_TARGET") else "InvalidAction"
+            kind, answer = _refusal(environ, service, AwsError(unknown, reason))
+            return _answer(start_response, 400, answer, content_type=kind)
+
+    def _objects(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        reads = environ["REQUEST_METHOD"] in _READS
+        span = _ONE_RANGE.fullmatch(environ.get("HTTP_RANGE", ""))
+        ranged = span is not None and not (span[2] and int(span[2]) < int(span[1]))
+        bodiless = environ.get("CONTENT_LENGTH") in (None, "", "0") and "HTTP_TRANSFER_ENCODING" not in environ
+        for _ in range(_TRIES if bodiless else 1):
+            try:
+                with self._installation.request(changes=not reads, ranged=ranged):
+                    answer = self._moto(environ, start_response)
+            except ObjectChanged:
+                continue
+            if not reads and ("/" not in environ["PATH_INFO"].strip("/") or environ.get("QUERY_STRING")):
+                self._moto_state.save("s3")  # a bucket, its configuration, an upload: rare, and must not be lost
+            elif not reads:
+                self._moto_state.changed("s3")
+            return answer
+        slow = b"<Error><Code>SlowDown</Code><Message>The object is being replaced; try again.</Message></Error>"
+        return _answer(start_response, 503, slow, content_type="application/xml", close=True)
+
+
+def _stranger(environ: Mapping[str, Any]) -> str | None:
+    """Why a request is not from a program on this machine: a web page of another site, or a rebound DNS name."""
+    host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+    if not _loopback(f"//{host}"):
+        return f"this local AWS answers to 127.0.0.1 and localhost alone, not to {host!r}"
+    if origin and not _loopback(origin):
+        return f"this local AWS does not answer web pages of {origin!r}"
+    return None
+
+
+def _loopback(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in _LOOPBACK
+    except ValueError:
+        return False
+
+
+def _read_body(environ: Mapping[str, Any]) -> bytes:
+    """The request's body; one sent in chunks has no length but an end."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    stream = environ["wsgi.input"]
+    content: bytes = stream.read(int(length)) if length.isdecimal() else b""
+    return content if length or not environ.get("wsgi.input_terminated") else stream.read()
+
+
+def _refusal(environ: Mapping[str, Any], service: str, error: AwsError) -> tuple[str, bytes]:
+    """Content type and body of an answer that says no, in the protocol that the request speaks."""
+    if environ.get("HTTP_X_AMZ_TARGET") or service in _REST_JSON:
+        return "application/x-amz-json-1.1", wire.encode_error(error)
+    fault = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+    return "application/xml", f"<ErrorResponse><Error>{fault}</Error>{fault}</ErrorResponse>".encode()
+
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+def _answer(
+    start_response: Any, status: int, body: bytes, *, content_type: str = "text/plain", close: bool = False
+) -> Iterable[bytes]:
+    headers = [
+        ("Content-Type", content_type),
+        ("Content-Length", str(len(body))),
+        ("x-amzn-RequestId", str(uuid4())),
+    ]
+    if close:
+        headers.append(("Connection", "close"))
+    start_response(f"{status} {_REASONS.get(status, 'Error')}", headers)
+    return [body]
+
+
+def _plain(sentence: str) -> bytes:
+    return f"{sentence}\n".encode()

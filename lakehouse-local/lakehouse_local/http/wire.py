@@ -1,0 +1,224 @@
+"""AWS JSON 1.1, as the services of this package speak it: callers, errors, operations, validation, encoding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lakehouse_local.iam.enforcement import Judge
+
+Handler = Callable[[dict[str, Any], "Caller"], dict[str, Any]]
+
+
+class AwsError(Exception):
+    """An answer that says no: AWS's error code, a sentence, the HTTP status and further fields of the answer."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **extra: Any) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.extra = extra
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: taken from the request's signature, which is read and not verified.
+
+    :ivar judge: of what a service does for the caller; None lets everything pass
+    """
+
+    region: str = "us-east-1"
+    account_id: str = "123456789012"
+    access_key_id: str = "local"
+    endpoint: str = ""
+    judge: Judge | None = None
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of the caller's account and region."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+
+class JsonService(Protocol):
+    """One family of operations; families of one target are merged by the server."""
+
+    @property
+    def target(self) -> str:
+        """One of :data:`TARGETS`: what stands before the dot in X-Amz-Target."""
+
+    @property
+    def operations(self) -> Mapping[str, Handler]:
+        """What the family answers, by the operation's name."""
+
+    def close(self) -> None:
+        """End whatever the service started."""
+
+
+# target -> (botocore's name of the service, the error code for members out of bounds)
+TARGETS = {
+    "AWSGlue": ("glue", "ValidationException"),
+    "AmazonAthena": ("athena", "InvalidRequestException"),
+}
+
+
+def encode(answer: Mapping[str, Any]) -> bytes:
+    """An answer as JSON; times become epoch seconds."""
+    return json.dumps(answer, default=_encoded, ensure_ascii=False).encode()
+
+
+def encode_error(error: AwsError) -> bytes:
+    """An error's answer. AWS's services differ in the case of `message`; botocore reads both."""
+    return encode({"__type": error.code, "message": error.message, "Message": error.message, **error.extra})
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """A request's body.
+
+    :raises AwsError: SerializationException when it is not a JSON object
+    """
+    try:
+        parameters = json.loads(body or b"{}")
+    except ValueError:
+        raise AwsError("SerializationException", "the request's body is not valid JSON") from None
+    if not isinstance(parameters, dict):
+        raise AwsError("SerializationException", "the request's body must be a JSON object")
+    return parameters
+
+
+def validate(target: str, operation: str, parameters: dict[str, Any]) -> None:
+    """Check a request against botocore's model: required members, types, bounds and enumerations.
+
+    Members that the model does not know are ignored, as AWS ignores them.
+
+    :raises AwsError: SerializationException for a wrong type, else the target's validation error in AWS's wording
+    """
+    service, code = TARGETS[target]
+    shape = _model(service).operation_model(operation).input_shape
+    faults: list[str] = []
+    if shape is not None:
+        _check(shape, parameters, "", faults)
+    if faults:
+        errors = "error" if len(faults) == 1 else "errors"
+        raise AwsError(code, f"{len(faults)} validation {errors} detected: {'; '.join(faults)}")
+
+
+def known(target: str, operation: str) -> bool:
+    """Whether AWS has such an operation at all."""
+    return operation in _model(TARGETS[target][0]).operation_names
+
+
+def page(
+    items: Sequence[Any], request: Mapping[str, Any], *, limit: int, default: int | None = None
+) -> tuple[list[Any], dict[str, str]]:
+    """One page of a list, and the answer's NextToken member when there is more.
+
+    The token is an offset: a list that changes between two pages may repeat or leave out what moved.
+
+    :raises AwsError: InvalidInputException for a token that no answer held
+    """
+    start = 0
+    if token := request.get("NextToken"):
+        if not (str(token).isascii() and str(token).isdigit()):
+            raise AwsError("InvalidInputException", f"NextToken {token!r} is not one that an earlier page gave")
+        start = int(token)
+    size = min(int(request.get("MaxResults") or default or limit), limit)
+    more = {"NextToken": str(start + size)} if start + size < len(items) else {}
+    return list(items[start : start + size]), more
+
+
+def epoch(moment: datetime | None = None) -> float:
+    """Seconds since 1970, to the millisecond, of a moment or of now."""
+    return round((moment or datetime.now(timezone.utc)).timestamp(), 3)
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return epoch(value if value.tzinfo else value.replace(tzinfo=timezone.utc))
+    if isinstance(value, date):
+        return epoch(datetime(value.year, value.month, value.day, tzinfo=timezone.utc))
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError(f"{type(value).__name__} cannot be part of an answer")
+
+
+@cache
+def _model(service: str) -> Any:
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+    "string": (str,),
+    "blob": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": (int, float, str),
+}
+
+
+def _check(shape: Any, value: Any, path: str, faults: list[str]) -> None:
+    kind = shape.type_name
+    number = kind in ("integer", "long", "float", "double", "timestamp")
+    if not _is_of(kind, value) or (number and _is_of("boolean", value)):
+        raise AwsError("SerializationException", f"{path or 'the request'} must be of type {kind}, not {value!r}")
+    if kind == "structure":
+        for name, member in shape.members.items():
+            below = f"{path}.{_lower(name)}" if path else _lower(name)
+            if value.get(name) is not None:
+                _check(member, value[name], below, faults)
+            elif name in shape.required_members:
+                faults.append(f"Value null at '{below}' failed to satisfy constraint: Member must not be null")
+        return
+    fault = _bound(shape, kind, value)
+    if fault:
+        faults.append(f"Value '{_short(value)}' at '{path}' failed to satisfy constraint: {fault}")
+    if kind == "list":
+        for index, item in enumerate(value, 1):
+            _check(shape.member, item, f"{path}.{index}.member", faults)
+    elif kind == "map":
+        for key, item in value.items():
+            if item is not None:
+                _check(shape.value, item, f"{path}.{key}.member", faults)
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    return isinstance(value, _TYPES[kind])
+
+
+def _bound(shape: Any, kind: str, value: Any) -> str | None:
+    limits = shape.metadata
+    if kind == "string" and limits.get("enum") and value not in limits["enum"]:
+        return f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
+    if kind not in ("string", "list", "map", "integer", "long", "float", "double"):
+        return None
+    sized = kind in ("string", "list", "map")
+    size = len(value) if sized else value
+    what = "have length" if sized else "have value"
+    if (low := limits.get("min")) is not None and size < low:
+        return f"Member must {what} greater than or equal to {low}"
+    if (high := limits.get("max")) is not None and size > high:
+        return f"Member must {what} less than or equal to {high}"
+    return None
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _lower(name: str) -> str:
+    return name[0].lower() + name[1:]

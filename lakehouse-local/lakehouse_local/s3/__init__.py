@@ -1,0 +1,1 @@
+"""The objects of the local S3 as plain files."""

@@ -1,0 +1,52 @@
+"""Athena inside the test's process, without a server: for what only its inside can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Inside:
+    """The service with its store and catalogue; `run` gives an execution that has ended."""
+
+    def __init__(self, root: Path) -> None:
+        from lakehouse_local.athena.api import Athena
+        from lakehouse_local.glue.catalog.store import Catalog
+        from lakehouse_local.http.wire import Caller
+        from lakehouse_local.s3.store import STATE, ObjectStore
+
+        self.store = ObjectStore(root)
+        (root / "bucket").mkdir(exist_ok=True)
+        self.catalog = Catalog(root / STATE / "catalog.sqlite")
+        self.service = Athena(root / STATE, self.store, self.catalog)
+        self._caller = Caller()
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        return self.service.operations[operation](request, self._caller)
+
+    def run(self, sql: str) -> dict[str, Any]:
+        output = {"OutputLocation": "s3://bucket/results/"}
+        execution_id = self.call("StartQueryExecution", QueryString=sql, ResultConfiguration=output)["QueryExecutionId"]
+        while True:
+            execution = self.call("GetQueryExecution", QueryExecutionId=execution_id)["QueryExecution"]
+            if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
+                return execution
+
+    def objects(self, prefix: str) -> list[str]:
+        return [each.uri for each in self.store.objects(f"s3://bucket/{prefix}")]
+
+    def close(self) -> None:
+        self.service.close()
+        self.catalog.close()
+        self.store.close()
+
+
+@pytest.fixture
+def athena(tmp_path: Path) -> Iterator[Inside]:
+    inside = Inside(tmp_path)
+    inside.catalog.create_database({"Name": "default"})
+    yield inside
+    inside.close()

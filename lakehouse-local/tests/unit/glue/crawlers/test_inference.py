@@ -1,0 +1,152 @@
+"""Formats, columns and types of objects."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import orc
+
+from lakehouse_local.glue.crawlers.hive_types import common, hive_type, merged
+from lakehouse_local.glue.crawlers.inference import Unclassifiable, contents
+
+
+@pytest.mark.parametrize(
+    ("arrow", "hive"),
+    [
+        (pa.int8(), "tinyint"),
+        (pa.int32(), "int"),
+        (pa.uint32(), "bigint"),
+        (pa.float32(), "float"),
+        (pa.float64(), "double"),
+        (pa.large_string(), "string"),
+        (pa.binary(16), "binary"),
+        (pa.date32(), "date"),
+        (pa.timestamp("us", tz="UTC"), "timestamp"),
+        (pa.decimal128(10, 2), "decimal(10,2)"),
+        (pa.dictionary(pa.int32(), pa.string()), "string"),
+        (pa.list_(pa.struct([("X", pa.int64())])), "array<struct<x:bigint>>"),
+        (pa.map_(pa.string(), pa.float64()), "map<string,double>"),
+        (pa.null(), "string"),
+    ],
+)
+def test_types(arrow, hive):
+    assert hive_type(arrow) == hive
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "both"),
+    [
+        ("int", "bigint", "bigint"),
+        ("int", "double", "double"),
+        ("float", "float", "float"),
+        ("decimal(10,2)", "decimal(6,4)", "decimal(12,4)"),
+        ("int", "decimal(5,2)", "decimal(12,2)"),
+        ("decimal(5,2)", "double", "double"),
+        ("date", "timestamp", "timestamp"),
+        ("int", "string", "string"),
+        ("boolean", "int", "string"),
+        ("array<int>", "array<bigint>", "array<bigint>"),
+        ("struct<a:int,b:struct<c:int>>", "struct<a:bigint,d:date>", "struct<a:bigint,b:struct<c:int>,d:date>"),
+        ("map<string,int>", "map<string,bigint>", "string"),
+    ],
+)  # fmt: skip
+def test_a_type_for_both(left, right, both):
+    assert common(left, right) == both
+    assert common(right, left).count("struct") == both.count("struct")
+
+
+def test_merged_columns_keep_their_order():
+    assert merged({"a": "int", "b": "string"}, {"c": "int", "a": "bigint"}) == {
+        "a": "bigint",
+        "b": "string",
+        "c": "int",
+    }
+    assert list(merged({"a": "int", "b": "string"}, {"c": "int", "a": "int"})) == ["a", "b", "c"]
+
+
+def test_parquet_and_orc(tmp_path):
+    table = pa.table({"ID": [1, 2], "At": [datetime.datetime(2024, 1, 1)] * 2, "fee": [decimal.Decimal("1.50")] * 2})
+    pq.write_table(table, tmp_path / "a.parquet")
+    orc.write_table(table, tmp_path / "a.orc")
+    expected = {"id": "bigint", "at": "timestamp", "fee": "decimal(3,2)"}
+    for name in ("parquet", "orc"):
+        found = contents(tmp_path / f"a.{name}")
+        assert (found.format, found.columns, found.records) == (name, expected, 2)
+
+
+def text(tmp_path, content, name="a"):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return contents(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter", "header", "columns", "records"),
+    [
+        ("id,name\n1,a\n2,b\n", ",", True, {"id": "bigint", "name": "string"}, 2),
+        ("1,a\n2,b\n", ",", False, {"col0": "bigint", "col1": "string"}, 2),
+        ("a|b\n1.5|x\n", "|", True, {"a": "double", "b": "string"}, 1),
+        ("a\tb\n1\t2\n", "\t", True, {"a": "bigint", "b": "bigint"}, 1),
+        ('id,"a, b"\n1,"x, y"\n', ",", False, {"col0": "string", "col1": "string"}, 2),  # no name has a comma
+        ('id,note\n1,"x, y"\n', ",", True, {"id": "bigint", "note": "string"}, 1),
+        ("a,b\nc,d\n", ",", False, {"col0": "string", "col1": "string"}, 2),  # nothing tells a header
+        ("a,a\n1,2\n", ",", False, {"col0": "string", "col1": "string"}, 2),
+        ("id,x\n1,\n2,\n", ",", True, {"id": "bigint", "x": "string"}, 2),
+        ("\ufeffid;x\n1;2\n", ";", True, {"id": "bigint", "x": "bigint"}, 1),
+    ],
+)
+def test_csv(tmp_path, content, delimiter, header, columns, records):
+    found = text(tmp_path, content)
+    assert (found.format, found.columns, found.records) == ("csv", columns, records)
+    assert (found.csv.delimiter, found.csv.header) == (delimiter, header)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "records"),
+    [
+        (
+            '{"a": 1, "B": "x"}\n{"a": 3000000000, "c": [1.5]}\n',
+            {"a": "bigint", "b": "string", "c": "array<double>"},
+            2,
+        ),
+        ('[{"a": true}, {"a": false}]', {"a": "boolean"}, 2),
+        ('{"a": null}', {"a": "string"}, 1),
+        ('{"a": {"b": 1, "c": null}}', {"a": "struct<b:int,c:string>"}, 1),
+    ],
+)
+def test_json(tmp_path, content, columns, records):
+    found = text(tmp_path, content)
+    assert (found.format, found.columns, found.records) == ("json", columns, records)
+
+
+def test_gzip(tmp_path):
+    found = text(tmp_path, gzip.compress(b"id,x\n1,2\n"))
+    assert (found.format, found.compression) == ("csv", "gzip")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"PAR1 but not really", "begins as parquet and cannot be read"),
+        (b"ORC nor this", "begins as orc"),
+        (b"just words\nin lines\n", "no common delimiter"),
+        (b"a,b\n1\n", "no common delimiter"),
+        (b'{"a": 1', "begins as JSON"),
+        (b"[1, 2]", "records are no objects"),
+        (b"\xff\xfe\x00\x01", "neither Parquet, ORC nor UTF-8 text"),
+        (b"a\x00b", "neither Parquet, ORC nor text"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:40], "not a whole gzip file"),
+    ],
+)
+def test_what_no_classifier_knows(tmp_path, content, says):
+    with pytest.raises(Unclassifiable, match=says):
+        text(tmp_path, content)
+
+
+def test_a_large_text_is_estimated(tmp_path):
+    found = text(tmp_path, "id,x\n" + "1,2\n" * 400_000)
+    assert 395_000 < found.records < 405_000
