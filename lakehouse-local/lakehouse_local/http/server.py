@@ -20,8 +20,8 @@ from lakehouse_local.errors import PortInUse
 from lakehouse_local.glue.catalog.api import CatalogApi
 from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.glue.crawlers.api import Crawlers
+from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.glue.jobs.api import Jobs
-from lakehouse_local.glue.jobs.runs import RunIdentity
 from lakehouse_local.glue.tags import Tags
 from lakehouse_local.http.front import Front
 from lakehouse_local.http.wire import Caller, JsonService

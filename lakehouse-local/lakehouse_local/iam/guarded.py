@@ -14,7 +14,7 @@ from lakehouse_local.iam.access import AccessDenied
 from lakehouse_local.s3.store import ObjectStore, StoredObject, split_uri
 
 if TYPE_CHECKING:
-    from lakehouse_local.glue.jobs.logs import WriteLog
+    from lakehouse_local.glue.logs import WriteLog
     from lakehouse_local.iam.enforcement import Judge
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """The Data Catalog's operations, as the Glue API has them: databases, tables, versions, partitions.
 
-`catalog_extras` has the rest: statistics, indexes, functions, settings of the account.
+`extras` has the rest: statistics, indexes, functions, settings of the account.
 """
 
 from __future__ import annotations

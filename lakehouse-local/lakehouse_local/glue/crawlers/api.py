@@ -11,11 +11,11 @@ from typing import Any
 
 from lakehouse_local.documents import Document, Documents
 from lakehouse_local.glue.catalog.store import Catalog
-from lakehouse_local.glue.crawlers import crawl_filters, crawler_definitions
+from lakehouse_local.glue.crawlers import definitions, filters
 from lakehouse_local.glue.crawlers.catalog_writer import ACTIONS, ADD, DELETE, TABLE, UPDATE, Changes
 from lakehouse_local.glue.crawlers.crawl import Crawl, CrawlStopped
-from lakehouse_local.glue.jobs.logs import WriteLog
-from lakehouse_local.glue.jobs.runs import RunIdentity
+from lakehouse_local.glue.identity import RunIdentity
+from lakehouse_local.glue.logs import WriteLog
 from lakehouse_local.http.wire import AwsError, Caller, Handler, epoch, page
 from lakehouse_local.iam.access import AccessDenied
 from lakehouse_local.iam.guarded import guarded, guarded_log
@@ -95,7 +95,7 @@ class Crawlers:
 
     def create_crawler(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         name = request["Name"]
-        crawler = crawler_definitions.completed(request)
+        crawler = definitions.completed(request)
         with self._lock:
             if self._documents.get(CRAWLER, name):
                 raise AwsError("AlreadyExistsException", f"Crawler already exists: {name}")
@@ -114,7 +114,7 @@ class Crawlers:
             given = {key: value for key, value in request.items() if value is not None}
             if before.get("Schedule") and "Schedule" not in given:
                 given["Schedule"] = before["Schedule"]["ScheduleExpression"]
-            crawler = crawler_definitions.completed({**before, **given})
+            crawler = definitions.completed({**before, **given})
             version = {"LastUpdated": epoch(), "Version": before["Version"] + 1}
             self._documents.put(CRAWLER, name, {**crawler, **version})
         return {}
@@ -196,7 +196,7 @@ class Crawlers:
     def list_crawls(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         name = request["CrawlerName"]
         self._crawler(name)
-        qualifies = crawl_filters.compiled(request.get("Filters") or [])
+        qualifies = filters.compiled(request.get("Filters") or [])
         crawls = [self._crawl_shown(crawl) for _, crawl in self._documents.newest(CRAWL, name)]
         shown, more = page([crawl for crawl in crawls if qualifies(crawl)], request, limit=100, default=20)
         return {"Crawls": shown, **more}

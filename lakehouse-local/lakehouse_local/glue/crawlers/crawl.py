@@ -8,7 +8,7 @@ from typing import Any
 from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.glue.crawlers import discovery
 from lakehouse_local.glue.crawlers.catalog_writer import ACTIONS, KINDS, CatalogWriter, Changes, Policy
-from lakehouse_local.glue.crawlers.crawler_definitions import configuration
+from lakehouse_local.glue.crawlers.definitions import configuration
 from lakehouse_local.glue.crawlers.globs import glob
 from lakehouse_local.http.wire import AwsError
 from lakehouse_local.s3.store import ObjectStore, StoredObject

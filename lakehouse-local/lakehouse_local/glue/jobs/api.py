@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse_local.documents import Document, Documents
+from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.glue.jobs import definitions
 from lakehouse_local.glue.jobs.definitions import invalid
-from lakehouse_local.glue.jobs.logs import WriteLog
-from lakehouse_local.glue.jobs.runs import JobRun, RunIdentity, RunRequest
+from lakehouse_local.glue.jobs.runs import JobRun, RunRequest
+from lakehouse_local.glue.logs import WriteLog
 from lakehouse_local.http.wire import AwsError, Caller, Handler, epoch, page
 from lakehouse_local.s3.store import ObjectStore
 

@@ -10,22 +10,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.glue.jobs import modules, spark
 from lakehouse_local.glue.jobs.definitions import SPARK_COMMANDS
-from lakehouse_local.glue.jobs.logs import LogFollower, WriteLog
 from lakehouse_local.glue.jobs.processes import GroupProcess, base_environment
+from lakehouse_local.glue.logs import LogFollower, WriteLog
 from lakehouse_local.http.wire import AwsError
 from lakehouse_local.iam.access import AccessDenied
 from lakehouse_local.iam.guarded import guarded_log, guarded_store
 from lakehouse_local.iam.judged_files import CompileError
 from lakehouse_local.s3.store import JOBS, ObjectStore
 
-if TYPE_CHECKING:
-    from lakehouse_local.iam.enforcement import Judge
-
-_AWSGLUE = Path(__file__).with_name("awsglue")
+_AWSGLUE = Path(__file__).parents[1] / "awsglue"
 _TICK = 0.2  # seconds between two looks at a run
 
 OUTPUT, ERROR = "output", "error"
@@ -51,20 +49,6 @@ class Slot(Protocol):
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool: ...
 
     def release(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class RunIdentity:
-    """Who a run is.
-
-    :ivar environment: what it finds in its environment: endpoint, region, credentials
-    :ivar judge: of what it may; None lets everything pass
-    :ivar refusal: why it cannot be anybody: the run fails with it
-    """
-
-    environment: Mapping[str, str]
-    judge: Judge | None = None
-    refusal: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ import pytest
 
 from lakehouse_local.glue.crawlers import crawl as crawl_module
 from lakehouse_local.glue.crawlers.api import Crawlers
-from lakehouse_local.glue.crawlers.globs import glob
-from lakehouse_local.glue.jobs.runs import RunIdentity
+from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.http.wire import AwsError
 
 from ..conftest import Calls, wait_for
@@ -502,21 +501,3 @@ class TestDefinitions:
         with pytest.raises(AwsError, match=says) as refused:
             create("s3://data/t/", **settings)
         assert refused.value.code == "InvalidInputException"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "matches"),
-    [
-        ("*.csv", "a.csv", True),
-        ("*.csv", "x/a.csv", False),
-        ("**.csv", "x/a.csv", True),
-        ("tmp/**", "tmp/x/a", True),
-        ("?.{csv,json}", "a.json", True),
-        ("[!a]*", "abc", False),
-        ("[a-c].x", "b.x", True),
-        (r"\*", "*", True),
-        ("a,b", "a,b", True),
-    ],
-)
-def test_globs(pattern, path, matches):
-    assert bool(glob(pattern).fullmatch(path)) is matches

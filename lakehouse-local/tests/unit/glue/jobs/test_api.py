@@ -12,9 +12,9 @@ from io import BytesIO
 
 import pytest
 
+from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.glue.jobs import api as jobs_module
 from lakehouse_local.glue.jobs.api import Jobs
-from lakehouse_local.glue.jobs.runs import RunIdentity
 from lakehouse_local.http.wire import AwsError
 
 from ..conftest import Calls, wait_for
@@ -383,7 +383,7 @@ DIES = """
 import os, signal, sys, time
 from pathlib import Path
 from lakehouse_local.glue.jobs.api import Jobs
-from lakehouse_local.glue.jobs.runs import RunIdentity
+from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.s3.store import STATE, ObjectStore
 from lakehouse_local.http.wire import Caller
 store = ObjectStore(sys.argv[1])

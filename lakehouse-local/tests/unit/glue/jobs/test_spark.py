@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.glue.jobs import class_archive, runs, spark
 from lakehouse_local.glue.jobs.api import Jobs
-from lakehouse_local.glue.jobs.runs import RunIdentity
 
 from ..conftest import Calls, wait_for
 
