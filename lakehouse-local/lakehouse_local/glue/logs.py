@@ -1,4 +1,4 @@
-"""What a process writes to a file, brought to CloudWatch Logs while it is written."""
+"""CloudWatch Logs of job runs and crawls: a process's output file is sent to a log stream while it grows."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from pathlib import Path
 WriteLog = Callable[[str, str, str, list[str]], None]
 
 _BLOCK = 1 << 20
-_LONGEST = 256 * 1024 - 26  # what CloudWatch Logs takes as one event
+_LONGEST = 256 * 1024 - 26  # bytes that CloudWatch Logs accepts as one event
 
 
 class LogFollower:
-    """Sends each whole line of a growing file to a log stream, once.
+    """A reader of a growing file that sends each complete line to a log stream, once.
 
     :param path: the file; it need not exist yet
     """
 
     def __init__(self, path: Path, write_log: WriteLog, region: str, group: str, stream: str) -> None:
         self._path = path
-        self._write = write_log
-        self._where = (region, group, stream)
+        self._write_log = write_log
+        self._stream = (region, group, stream)
         self._offset = 0
 
     def follow(self, *, to_end: bool = False) -> None:
-        """Send what was added; ``to_end`` sends a last line without a line end too."""
-        while self._block(to_end=to_end):
+        """Send the lines that were added since the last call.
+
+        :param to_end: also send a last line that has no line end
+        """
+        while self._send_block(to_end=to_end):
             pass
 
-    def _block(self, *, to_end: bool) -> bool:
+    def _send_block(self, *, to_end: bool) -> bool:
         try:
             if self._path.stat().st_size <= self._offset:
                 return False
@@ -48,5 +51,5 @@ class LogFollower:
         # CloudWatch Logs refuses empty events.
         events = [line[start : start + _LONGEST] for line in lines for start in range(0, len(line), _LONGEST)]
         if events := [event for event in events if event.strip()]:
-            self._write(*self._where, events)
+            self._write_log(*self._stream, events)
         return True

@@ -1,3 +1,5 @@
+"""Documents in sqlite: order, owners, threads."""
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ def test_documents_are_kept_in_their_order_and_by_their_owner(tmp_path):
     for n in range(3):
         documents.put("run", f"r{n}", {"n": n}, "job")
     documents.put("run", "other", {"n": 9}, "another job")
-    documents.put("run", "r0", {"n": 10})  # keeps its place and its owner
+    documents.put("run", "r0", {"n": 10})  # keeps its position and its owner
     assert documents.get("run", "r0") == {"n": 10}
     assert documents.get("run", "gone") is None
     assert [each["n"] for each in documents.all("run")] == [10, 1, 2, 9]

@@ -1,4 +1,5 @@
-"""What scripts of AWS Glue import as ``awsglue``: the part of it that plain Spark jobs use.
+"""The package ``awsglue`` of Glue's job scripts: the part of it that plain Spark jobs use.
 
-A run's directory links here, so that a script finds the package under its name on AWS.
+A job run's directory links here, so that a script finds the package under its name on AWS. It runs in the script's
+process and imports nothing of lakehouse_local.
 """

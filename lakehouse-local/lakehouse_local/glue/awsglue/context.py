@@ -26,7 +26,7 @@ class GlueContext(SQLContext):
         self.write_dynamic_frame = DynamicFrameWriter(self)
 
     def get_logger(self) -> Any:
-        """A logger into the run's error log, with AWS's methods: info, warn, error, debug."""
+        """Return a logger that writes to the run's error log, with AWS's methods: info, warn, error, debug."""
         logger = logging.getLogger("GlueLogger")
         if not logger.handlers:
             handler = logging.StreamHandler()
@@ -48,4 +48,4 @@ class GlueContext(SQLContext):
         return self.write_dynamic_frame.from_catalog(frame, database=database, table_name=table_name, **options)
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"GlueContext.{name} is not part of the local awsglue: use spark_session")
+        raise AttributeError(f"GlueContext.{name} is not supported by the local AWS: use spark_session and Spark")

@@ -1,4 +1,4 @@
-"""awsglue.job: a job's begin and commit. Bookmarks, which these are for on AWS, are not kept locally."""
+"""awsglue.job: init and commit of a job. The local AWS keeps no bookmarks, which they are for on AWS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENCRYPTION_OPTIONS = ("--encryption-type", ("sse-s3",))
 
 
 class Job:
-    """A Glue job of a script."""
+    """The job that a script runs as."""
 
     @classmethod
     def continuation_options(cls) -> list[str]:
@@ -51,4 +51,4 @@ class Job:
         return self._name is not None
 
     def commit(self) -> None:
-        """Nothing is left to do: what the script wrote stands."""
+        """Do nothing: there is no bookmark to store."""

@@ -1,4 +1,4 @@
-"""Tables of the Data Catalog and objects in S3, as Spark reads and writes them."""
+"""Reading and writing tables of the Data Catalog and objects in S3 with Spark."""
 
 from __future__ import annotations
 
@@ -10,40 +10,46 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-# What Glue calls a format, or a table's SerDe names -> Spark's name of it
+# Glue's name of a format, and part of a SerDe's name -> Spark's name of the format
 _FORMATS = {"parquet": "parquet", "glueparquet": "parquet", "orc": "orc", "csv": "csv", "json": "json"}
 _SERDES = (("parquet", "parquet"), ("orc", "orc"), ("json", "json"), ("csv", "csv"), ("lazysimple", "csv"))
 _INFERENCE = "spark.sql.sources.partitionColumnTypeInference.enabled"
 
 
 def only_s3(connection_type: str) -> None:
-    """:raises ValueError: for any other connection"""
+    """Check that a connection is to S3.
+
+    :raises ValueError: for any other connection
+    """
     if connection_type != "s3":
-        raise ValueError(f"connection_type {connection_type!r} does not run on the local AWS: s3 does")
+        raise ValueError(f"connection_type {connection_type!r} is not supported by the local AWS: use s3")
 
 
 def spark_format(name: str) -> str:
-    """:raises ValueError: for a format that the local AWS does not have"""
+    """Return Spark's name of one of Glue's formats.
+
+    :raises ValueError: the local AWS does not support the format
+    """
     if name not in _FORMATS:
-        raise ValueError(f"format {name!r} does not run on the local AWS: {', '.join(_FORMATS)} do")
+        raise ValueError(f"format {name!r} is not supported by the local AWS: use one of {', '.join(_FORMATS)}")
     return _FORMATS[name]
 
 
 def reader(session: SparkSession, name: str, options: dict[str, Any]) -> Any:
-    kind = spark_format(name)
-    found = session.read.format(kind)
-    if kind == "csv":
+    format_ = spark_format(name)
+    found = session.read.format(format_)
+    if format_ == "csv":
         found = found.option("header", bool(options.get("withHeader", False)))
         found = found.option("sep", options.get("separator", ",")).option("quote", options.get("quoteChar", '"'))
-    if kind == "json":
+    if format_ == "json":
         found = found.option("multiLine", bool(options.get("multiline", False)))
-    return found.option("mergeSchema", True) if kind in ("parquet", "orc") else found
+    return found.option("mergeSchema", True) if format_ in ("parquet", "orc") else found
 
 
 def write(frame: DataFrame, name: str, options: dict[str, Any], path: str, keys: list[str]) -> None:
-    kind = spark_format(name)
-    writer = frame.write.mode("append").format(kind)
-    if kind == "csv":
+    format_ = spark_format(name)
+    writer = frame.write.mode("append").format(format_)
+    if format_ == "csv":
         writer = writer.option("header", bool(options.get("writeHeader", True)))
         writer = writer.option("sep", options.get("separator", ","))
     if compression := options.get("compression"):
@@ -52,14 +58,14 @@ def write(frame: DataFrame, name: str, options: dict[str, Any], path: str, keys:
 
 
 def read(session: SparkSession, database: str, table_name: str) -> DataFrame:
-    """A table's rows: its columns from the files, its partition keys as the catalog types them."""
+    """Return a table's rows: columns as in its files, partition keys with their types in the Data Catalog."""
     glue = _glue()
     table = glue.get_table(DatabaseName=database, Name=table_name)["Table"]
     storage, keys = table["StorageDescriptor"], table.get("PartitionKeys") or []
-    kind, options = _format(table), _options(table)
+    format_, options = _format(table), _options(table)
     schema = ", ".join(f"`{column['Name']}` {column['Type']}" for column in storage["Columns"])
-    own = reader(session, kind, options)
-    if kind not in ("parquet", "orc"):
+    own = reader(session, format_, options)
+    if format_ not in ("parquet", "orc"):
         own = own.schema(schema)
     if not keys:
         whole: DataFrame = own.load(storage["Location"])

@@ -1,4 +1,4 @@
-"""awsglue.transforms: Glue's transforms, as functions of a dynamic frame."""
+"""awsglue.transforms: Glue's transforms, which call a dynamic frame's methods."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Any
 
 
 class _Transform:
-    """Calls the frame's method of the same meaning: ``Transform.apply(frame=..., ...)``."""
+    """A transform that calls a method of the frame: ``Transform.apply(frame=..., ...)``.
+
+    :cvar method: name of the method
+    """
 
     method: str
 
@@ -55,7 +58,7 @@ class Join:
 class DropNullFields:
     @classmethod
     def apply(cls, frame: Any, **_: Any) -> Any:
-        """Drops the columns that hold nothing but NULL."""
+        """Drop the columns that contain only NULL."""
         from pyspark.sql import functions as F
 
         rows = frame.toDF()

@@ -1,8 +1,8 @@
 """awsglue.utils: a script's arguments, by AWS's rules.
 
-Every option asked for is required; names are case-sensitive; any unambiguous beginning of a name will do (argparse's
-rule: ``--YEAR`` satisfies ``YEAR_FROM``); the last of several wins; a value that begins with a dash is refused;
-names of bookmarks, run ids and encryption are reserved.
+Every named option is required; names are case-sensitive; any unambiguous prefix of a name is accepted (argparse's
+rule: ``--YEAR`` satisfies ``YEAR_FROM``); the last of several values is used; a value that begins with a dash is
+refused; names of bookmarks, run ids and encryption are reserved.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ class GlueArgumentParser(argparse.ArgumentParser):
 
 
 def getResolvedOptions(args: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
-    """The values of the named options in ``args`` (``sys.argv``), by name without dashes.
+    """Return the values of the named options, by name without dashes.
 
-    :raises GlueArgumentError: for one that is missing or has no value
-    :raises RuntimeError: for a reserved name
+    :param args: ``sys.argv``
+    :raises GlueArgumentError: an option is missing or has no value
+    :raises RuntimeError: an option's name is reserved
     """
     parser = GlueArgumentParser()
     choices = (Job.continuation_options(), Job.job_bookmark_options(), Job.encryption_type_options())
@@ -57,7 +58,7 @@ def getResolvedOptions(args: Sequence[str], options: Sequence[str]) -> dict[str,
 
 
 def _bookmark(values: dict[str, Any]) -> str:
-    """What the bookmark options come to; the older continuation options mean the same."""
+    """Return the bookmark option that applies; the older continuation options mean the same."""
     option: str | None = values["job_bookmark_option"]
     older = values.pop("continuation_option")
     if option is None:

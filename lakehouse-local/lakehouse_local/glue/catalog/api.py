@@ -1,6 +1,6 @@
-"""The Data Catalog's operations, as the Glue API has them: databases, tables, versions, partitions.
+"""The Data Catalog operations of the Glue API: databases, tables, table versions, partitions.
 
-`extras` has the rest: statistics, indexes, functions, settings of the account.
+`extras` has the others: statistics, partition indexes, functions, settings of the account.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SORTABLE = {"Name": "Name", "DatabaseName": "DatabaseName", "CreateTime": "Crea
 
 
 class CatalogApi:
-    """A JsonService over a :class:`Catalog`; the catalogue is closed by whoever opened it."""
+    """A JsonService over a :class:`Catalog`, which its owner closes."""
 
     target = "AWSGlue"
 
@@ -55,11 +55,11 @@ class CatalogApi:
             "BatchDeletePartition": self._batch_delete_partition,
         }
         self.operations: dict[str, Handler] = {
-            name: _of_own_catalogue(handler) for name, handler in {**own, **extra_operations(catalog)}.items()
+            name: _for_own_catalog(handler) for name, handler in {**own, **extra_operations(catalog)}.items()
         }
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing; the catalogue is its owner's to close."""
 
     # Databases
 
@@ -68,11 +68,11 @@ class CatalogApi:
         return {}
 
     def _get_database(self, request: Doc, caller: Caller) -> Doc:
-        return {"Database": _shown(self._catalog.get_database(request["Name"]), caller)}
+        return {"Database": _with_catalog_id(self._catalog.get_database(request["Name"]), caller)}
 
     def _get_databases(self, request: Doc, caller: Caller) -> Doc:
         databases, more = page(self._catalog.get_databases(), request, limit=100)
-        return {"DatabaseList": [_shown(database, caller) for database in databases], **more}
+        return {"DatabaseList": [_with_catalog_id(database, caller) for database in databases], **more}
 
     def _update_database(self, request: Doc, caller: Caller) -> Doc:
         self._catalog.update_database(request["Name"], request["DatabaseInput"])
@@ -88,10 +88,12 @@ class CatalogApi:
         table_input = request.get("TableInput")
         if not table_input:
             raise AwsError(
-                "InvalidInputException", "TableInput is missing: only tables of type Hive are served locally"
+                "InvalidInputException", "TableInput is required: the local AWS supports tables of type Hive only."
             )
         if request.get("OpenTableFormatInput"):
-            raise AwsError("InvalidInputException", "OpenTableFormatInput: Iceberg is not served locally yet")
+            raise AwsError(
+                "InvalidInputException", "OpenTableFormatInput: Iceberg tables are not supported by the local AWS."
+            )
         created_by = f"arn:aws:sts::{caller.account_id}:assumed-role/local/{caller.access_key_id}"
         with self._catalog.change():
             self._catalog.create_table(request["DatabaseName"], table_input, created_by=created_by)
@@ -107,7 +109,7 @@ class CatalogApi:
         return {}
 
     def _get_table(self, request: Doc, caller: Caller) -> Doc:
-        return {"Table": _shown(self._catalog.get_table(request["DatabaseName"], request["Name"]), caller)}
+        return {"Table": _with_catalog_id(self._catalog.get_table(request["DatabaseName"], request["Name"]), caller)}
 
     def _get_tables(self, request: Doc, caller: Caller) -> Doc:
         tables = self._catalog.get_tables(request["DatabaseName"])
@@ -117,7 +119,7 @@ class CatalogApi:
         chosen, more = page(tables, request, limit=100)
         if request.get("AttributesToGet") == ["NAME"]:
             chosen = [{"Name": table["Name"], "DatabaseName": table["DatabaseName"]} for table in chosen]
-        return {"TableList": [_shown(table, caller) for table in chosen], **more}
+        return {"TableList": [_with_catalog_id(table, caller) for table in chosen], **more}
 
     def _search_tables(self, request: Doc, caller: Caller) -> Doc:
         tables = self._catalog.all_tables()
@@ -135,13 +137,13 @@ class CatalogApi:
                 )
             tables.sort(key=lambda table: table[field], reverse=order.get("Sort") == "DESC")
         chosen, more = page(tables, request, limit=1000, default=100)
-        return {"TableList": [_shown(table, caller) for table in chosen], **more}
+        return {"TableList": [_with_catalog_id(table, caller) for table in chosen], **more}
 
     def _update_table(self, request: Doc, caller: Caller) -> Doc:
         table_input = request.get("TableInput")
         if not table_input:
             raise AwsError(
-                "InvalidInputException", "TableInput is missing: only tables of type Hive are served locally"
+                "InvalidInputException", "TableInput is required: the local AWS supports tables of type Hive only."
             )
         self._catalog.update_table(
             request["DatabaseName"],
@@ -169,13 +171,13 @@ class CatalogApi:
 
     def _get_table_version(self, request: Doc, caller: Caller) -> Doc:
         versions = self._catalog.get_table_versions(request["DatabaseName"], request["TableName"])
-        wanted = request.get("VersionId", versions[0]["VersionId"])
+        version_id = request.get("VersionId", versions[0]["VersionId"])
         for version in versions:
-            if version["VersionId"] == wanted:
+            if version["VersionId"] == version_id:
                 return {"TableVersion": _version(version, caller)}
         raise AwsError(
             "EntityNotFoundException",
-            f"Version {wanted} of table {versions[0]['DatabaseName']}.{versions[0]['Name']} not found.",
+            f"Version {version_id} of table {versions[0]['DatabaseName']}.{versions[0]['Name']} not found.",
         )
 
     def _get_table_versions(self, request: Doc, caller: Caller) -> Doc:
@@ -200,19 +202,19 @@ class CatalogApi:
     # Partitions
 
     def _create_partition(self, request: Doc, caller: Caller) -> Doc:
-        errors = self._catalog.create_partitions(*_table_of(request), [request["PartitionInput"]])
+        errors = self._catalog.create_partitions(*_table_key(request), [request["PartitionInput"]])
         _raise_first(errors)
         return {}
 
     def _batch_create_partition(self, request: Doc, caller: Caller) -> Doc:
-        return {"Errors": self._catalog.create_partitions(*_table_of(request), request["PartitionInputList"])}
+        return {"Errors": self._catalog.create_partitions(*_table_key(request), request["PartitionInputList"])}
 
     def _get_partition(self, request: Doc, caller: Caller) -> Doc:
-        partition = self._catalog.get_partition(*_table_of(request), request["PartitionValues"])
-        return {"Partition": _shown(partition, caller)}
+        partition = self._catalog.get_partition(*_table_key(request), request["PartitionValues"])
+        return {"Partition": _with_catalog_id(partition, caller)}
 
     def _get_partitions(self, request: Doc, caller: Caller) -> Doc:
-        partitions = self._catalog.get_partitions(*_table_of(request), request.get("Expression"))
+        partitions = self._catalog.get_partitions(*_table_key(request), request.get("Expression"))
         if segment := request.get("Segment"):
             number, total = segment["SegmentNumber"], segment["TotalSegments"]
             if number >= total:
@@ -222,14 +224,16 @@ class CatalogApi:
         if request.get("ExcludeColumnSchema"):
             for partition in chosen:
                 partition.get("StorageDescriptor", {}).pop("Columns", None)
-        return {"Partitions": [_shown(partition, caller) for partition in chosen], **more}
+        return {"Partitions": [_with_catalog_id(partition, caller) for partition in chosen], **more}
 
     def _batch_get_partition(self, request: Doc, caller: Caller) -> Doc:
         found, missing = [], []
-        self._catalog.get_table(*_table_of(request))
+        self._catalog.get_table(*_table_key(request))
         for wanted in request["PartitionsToGet"]:
             try:
-                found.append(_shown(self._catalog.get_partition(*_table_of(request), wanted["Values"]), caller))
+                found.append(
+                    _with_catalog_id(self._catalog.get_partition(*_table_key(request), wanted["Values"]), caller)
+                )
             except AwsError as error:
                 if error.code != "EntityNotFoundException":
                     raise
@@ -237,52 +241,52 @@ class CatalogApi:
         return {"Partitions": found, "UnprocessedKeys": missing}
 
     def _update_partition(self, request: Doc, caller: Caller) -> Doc:
-        self._catalog.update_partition(*_table_of(request), request["PartitionValueList"], request["PartitionInput"])
+        self._catalog.update_partition(*_table_key(request), request["PartitionValueList"], request["PartitionInput"])
         return {}
 
     def _batch_update_partition(self, request: Doc, caller: Caller) -> Doc:
-        self._catalog.get_table(*_table_of(request))
+        self._catalog.get_table(*_table_key(request))
         errors = []
         for entry in request["Entries"]:
             values = entry["PartitionValueList"]
             try:
-                self._catalog.update_partition(*_table_of(request), values, entry["PartitionInput"])
+                self._catalog.update_partition(*_table_key(request), values, entry["PartitionInput"])
             except AwsError as error:
                 errors.append({"PartitionValueList": values, "ErrorDetail": _detail(error)})
         return {"Errors": errors}
 
     def _delete_partition(self, request: Doc, caller: Caller) -> Doc:
-        _raise_first(self._catalog.delete_partitions(*_table_of(request), [request["PartitionValues"]]))
+        _raise_first(self._catalog.delete_partitions(*_table_key(request), [request["PartitionValues"]]))
         return {}
 
     def _batch_delete_partition(self, request: Doc, caller: Caller) -> Doc:
         values = [wanted["Values"] for wanted in request["PartitionsToDelete"]]
-        return {"Errors": self._catalog.delete_partitions(*_table_of(request), values)}
+        return {"Errors": self._catalog.delete_partitions(*_table_key(request), values)}
 
 
-def _of_own_catalogue(handler: Handler) -> Handler:
-    def ask(request: Doc, caller: Caller) -> Doc:
+def _for_own_catalog(handler: Handler) -> Handler:
+    def checked(request: Doc, caller: Caller) -> Doc:
         catalog_id = request.get("CatalogId")
         if catalog_id not in (None, caller.account_id):
             raise AwsError(
                 "EntityNotFoundException",
-                f"Catalog {catalog_id} not found: this local AWS has that of account {caller.account_id} alone.",
+                f"Catalog {catalog_id} not found: the local AWS has only that of account {caller.account_id}.",
             )
         return handler(request, caller)
 
-    return ask
+    return checked
 
 
-def _table_of(request: Doc) -> tuple[str, str]:
+def _table_key(request: Doc) -> tuple[str, str]:
     return request["DatabaseName"], request["TableName"]
 
 
-def _shown(document: Doc, caller: Caller) -> Doc:
+def _with_catalog_id(document: Doc, caller: Caller) -> Doc:
     return {**document, "CatalogId": caller.account_id}
 
 
 def _version(table: Doc, caller: Caller) -> Doc:
-    return {"Table": _shown(table, caller), "VersionId": table["VersionId"]}
+    return {"Table": _with_catalog_id(table, caller), "VersionId": table["VersionId"]}
 
 
 def _detail(error: AwsError) -> Doc:
@@ -302,21 +306,22 @@ def _mentions(table: Doc, text: str, *, exact: bool) -> bool:
     columns = [*table.get("StorageDescriptor", {}).get("Columns", []), *table.get("PartitionKeys", [])]
     words = [table["Name"], table["DatabaseName"], table.get("Description", "")]
     words += [column["Name"] for column in columns] + [column.get("Comment", "") for column in columns]
-    wanted = lower(text)
-    return any(lower(word) == wanted if exact else wanted in lower(word) for word in words)
+    searched = lower(text)
+    return any(lower(word) == searched if exact else searched in lower(word) for word in words)
 
 
 def _satisfies(table: Doc, predicate: Doc) -> bool:
-    """A PropertyPredicate: a table's member, or one of its parameters, by equality or comparison."""
-    key, wanted = predicate.get("Key", ""), predicate.get("Value", "")
+    """Return True if a table satisfies a PropertyPredicate, which compares a member or parameter with a value."""
+    key, operand = predicate.get("Key", ""), predicate.get("Value", "")
     members = {lower(name): value for name, value in table.items() if isinstance(value, str)}
     found = members.get(lower(key), table["Parameters"].get(key))
     if found is None:
         return False
     comparator = predicate.get("Comparator", "EQUALS")
     if comparator == "EQUALS":
-        return lower(wanted) in lower(found) if lower(key) == "name" else lower(found) == lower(wanted)
-    left, right = (found, wanted) if not (_number(found) and _number(wanted)) else (float(found), float(wanted))
+        return lower(operand) in lower(found) if lower(key) == "name" else lower(found) == lower(operand)
+    numeric = _is_number(found) and _is_number(operand)
+    left, right = (float(found), float(operand)) if numeric else (found, operand)
     return {
         "GREATER_THAN": left > right,
         "LESS_THAN": left < right,
@@ -325,5 +330,5 @@ def _satisfies(table: Doc, predicate: Doc) -> bool:
     }[comparator]
 
 
-def _number(text: str) -> bool:
+def _is_number(text: str) -> bool:
     return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None

@@ -1,4 +1,4 @@
-"""What hangs on the Data Catalog's databases and tables, and its settings: statistics, indexes, functions, policies."""
+"""Statistics, partition indexes, functions and settings of the Data Catalog: the operations beside `api`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakehouse_local.http.wire import AwsError, Caller, Handler, epoch, page
 
 Doc = dict[str, Any]
 _INDEXES = 3
-# The account's own documents lie under a database name that no database can have.
+# The account's own documents are stored under a database name that no database can have.
 _ACCOUNT = ""
 _ENCRYPTION_DEFAULT: Doc = {
     "EncryptionAtRest": {"CatalogEncryptionMode": "DISABLED"},
@@ -20,8 +20,8 @@ _ENCRYPTION_DEFAULT: Doc = {
 
 
 def extra_operations(catalog: Catalog) -> dict[str, Handler]:
-    """The operations, by name."""
-    extras = _Extras(catalog)
+    """Return the operations by name."""
+    extras = _ExtraOperations(catalog)
     return {
         "GetCatalogImportStatus": lambda request, caller: {"ImportStatus": {"ImportCompleted": True}},
         "GetDataCatalogEncryptionSettings": extras.get_encryption,
@@ -47,15 +47,15 @@ def extra_operations(catalog: Catalog) -> dict[str, Handler]:
     }
 
 
-class _Extras:
+class _ExtraOperations:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
     # Settings of the account
 
     def get_encryption(self, request: Doc, caller: Caller) -> Doc:
-        kept = self._catalog.extras(_ACCOUNT, "", "encryption").get("settings", _ENCRYPTION_DEFAULT)
-        return {"DataCatalogEncryptionSettings": kept}
+        stored = self._catalog.extras(_ACCOUNT, "", "encryption").get("settings", _ENCRYPTION_DEFAULT)
+        return {"DataCatalogEncryptionSettings": stored}
 
     def put_encryption(self, request: Doc, caller: Caller) -> Doc:
         settings = {**_ENCRYPTION_DEFAULT, **request["DataCatalogEncryptionSettings"]}
@@ -63,36 +63,36 @@ class _Extras:
         return {}
 
     def get_policy(self, request: Doc, caller: Caller) -> Doc:
-        kept = self._policy(request)
-        if kept is None:
+        stored = self._policy(request)
+        if stored is None:
             raise AwsError("EntityNotFoundException", "Policy not found")
-        return kept
+        return stored
 
     def put_policy(self, request: Doc, caller: Caller) -> Doc:
-        kept = self._policy(request)
+        stored = self._policy(request)
         condition = request.get("PolicyExistsCondition", "NONE")
-        if kept is not None and condition == "NOT_EXIST":
+        if stored is not None and condition == "NOT_EXIST":
             raise AwsError("ConditionCheckFailureException", "A policy exists already.")
-        if kept is None and condition == "MUST_EXIST":
+        if stored is None and condition == "MUST_EXIST":
             raise AwsError("ConditionCheckFailureException", "There is no policy.")
-        self._same(kept, request.get("PolicyHashCondition"))
+        self._check_hash(stored, request.get("PolicyHashCondition"))
         policy = request["PolicyInJson"]
         digest = hashlib.md5(policy.encode(), usedforsecurity=False).hexdigest()
         now = epoch()
         document = {
             "PolicyInJson": policy,
             "PolicyHash": digest,
-            "CreateTime": kept["CreateTime"] if kept else now,
+            "CreateTime": stored["CreateTime"] if stored else now,
             "UpdateTime": now,
         }
         self._catalog.put_extra(_ACCOUNT, "", "policy", (), request.get("ResourceArn", ""), document)
         return {"PolicyHash": digest}
 
     def delete_policy(self, request: Doc, caller: Caller) -> Doc:
-        kept = self._policy(request)
-        if kept is None:
+        stored = self._policy(request)
+        if stored is None:
             raise AwsError("EntityNotFoundException", "Policy not found")
-        self._same(kept, request.get("PolicyHashCondition"))
+        self._check_hash(stored, request.get("PolicyHashCondition"))
         self._catalog.delete_extra(_ACCOUNT, "", "policy", (), request.get("ResourceArn", ""))
         return {}
 
@@ -104,15 +104,15 @@ class _Extras:
         return self._catalog.extras(_ACCOUNT, "", "policy").get(request.get("ResourceArn", ""))
 
     @staticmethod
-    def _same(kept: Doc | None, digest: str | None) -> None:
-        if digest and (kept is None or kept["PolicyHash"] != digest):
+    def _check_hash(stored: Doc | None, digest: str | None) -> None:
+        if digest and (stored is None or stored["PolicyHash"] != digest):
             raise AwsError("ConditionCheckFailureException", "The policy has another hash.")
 
-    # Column statistics, of a table or of a partition
+    # Column statistics of a table or of a partition
 
     def update_statistics(self, request: Doc, caller: Caller) -> Doc:
         errors = []
-        db, name, part, columns = self._statistics_of(request)
+        db, name, part, columns = self._statistics_target(request)
         with self._catalog.change():
             for statistics in request["ColumnStatisticsList"]:
                 column = statistics["ColumnName"]
@@ -124,26 +124,26 @@ class _Extras:
         return {"Errors": errors}
 
     def get_statistics(self, request: Doc, caller: Caller) -> Doc:
-        db, name, part, _ = self._statistics_of(request)
-        kept = self._catalog.extras(db, name, "statistics", part)
-        wanted = request["ColumnNames"]
+        db, name, part, _ = self._statistics_target(request)
+        stored = self._catalog.extras(db, name, "statistics", part)
+        names = request["ColumnNames"]
         errors = [
             {
                 "ColumnName": column,
                 "Error": {"ErrorCode": "EntityNotFoundException", "ErrorMessage": f"No statistics of {column}."},
             }
-            for column in wanted
-            if column not in kept
+            for column in names
+            if column not in stored
         ]
-        return {"ColumnStatisticsList": [kept[column] for column in wanted if column in kept], "Errors": errors}
+        return {"ColumnStatisticsList": [stored[column] for column in names if column in stored], "Errors": errors}
 
     def delete_statistics(self, request: Doc, caller: Caller) -> Doc:
-        db, name, part, _ = self._statistics_of(request)
+        db, name, part, _ = self._statistics_target(request)
         if not self._catalog.delete_extra(db, name, "statistics", part, request["ColumnName"]):
             raise AwsError("EntityNotFoundException", f"No statistics of column {request['ColumnName']}.")
         return {}
 
-    def _statistics_of(self, request: Doc) -> tuple[str, str, list[str], set[str]]:
+    def _statistics_target(self, request: Doc) -> tuple[str, str, list[str], set[str]]:
         db, name, part = request["DatabaseName"], request["TableName"], request.get("PartitionValues", [])
         table = self._catalog.get_table(db, name)
         if part:
@@ -151,17 +151,17 @@ class _Extras:
         columns = [*table.get("StorageDescriptor", {}).get("Columns", []), *table["PartitionKeys"]]
         return db, name, part, {column["Name"] for column in columns}
 
-    # Partition indexes: kept and shown; local queries need none
+    # Partition indexes: stored and returned; local queries use none
 
     def create_index(self, request: Doc, caller: Caller) -> Doc:
         db, name, index = request["DatabaseName"], request["TableName"], request["PartitionIndex"]
         keys = {key["Name"]: key for key in self._catalog.get_table(db, name)["PartitionKeys"]}
         if unknown := [key for key in index["Keys"] if key not in keys]:
             raise AwsError("InvalidInputException", f"Index keys {unknown} are not partition keys of {db}.{name}.")
-        kept = self._catalog.extras(db, name, "index")
-        if index["IndexName"] in kept:
+        stored = self._catalog.extras(db, name, "index")
+        if index["IndexName"] in stored:
             raise AwsError("AlreadyExistsException", f"Index with the given indexName : {index['IndexName']} exists.")
-        if len(kept) >= _INDEXES:
+        if len(stored) >= _INDEXES:
             raise AwsError("ResourceNumberLimitExceededException", f"A table has at most {_INDEXES} partition indexes.")
         document = {
             "IndexName": index["IndexName"],
@@ -186,7 +186,7 @@ class _Extras:
             )
         return {}
 
-    # User defined functions: kept as what they are in the catalogue, definitions
+    # User defined functions: their definitions, which the local Athena does not call
 
     def create_function(self, request: Doc, caller: Caller) -> Doc:
         db, function = request["DatabaseName"], request["FunctionInput"]

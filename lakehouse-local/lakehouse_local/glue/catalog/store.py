@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS extras (
     db TEXT, name TEXT, kind TEXT, part TEXT, item TEXT, doc TEXT, PRIMARY KEY (db, name, kind, part, item)
 ) WITHOUT ROWID;
 """
-# What Glue adds to a storage descriptor that does not say it.
+# Members that Glue adds to a storage descriptor that lacks them.
 _STORAGE_DEFAULTS: Doc = {
     "Compressed": False,
     "NumberOfBuckets": 0,
@@ -39,8 +39,9 @@ _STORAGE_DEFAULTS: Doc = {
 
 
 class Catalog:
-    """Safe to use from several threads and processes; every change is one transaction.
+    """The Data Catalog of the account; safe to use from several threads and processes, every change is a transaction.
 
+    :param path_to_sqlite: made when missing
     :raises AwsError: from every method, EntityNotFoundException, AlreadyExistsException, InvalidInputException
     """
 
@@ -60,7 +61,7 @@ class Catalog:
     def create_database(self, database_input: Doc) -> None:
         name = lower(database_input["Name"])
         database = {**database_input, "Name": name, "CreateTime": epoch()}
-        database.setdefault("CreateTableDefaultPermissions", _ALL_TO_ALL)
+        database.setdefault("CreateTableDefaultPermissions", _DEFAULT_PERMISSIONS)
         with self.change() as sql:
             if self._one("SELECT 1 FROM databases WHERE name = ?", name):
                 raise AwsError("AlreadyExistsException", f"Database already exists: {name}")
@@ -115,12 +116,12 @@ class Catalog:
         return load(found[0])
 
     def get_tables(self, db: str) -> list[Doc]:
-        """The tables of a database by name."""
+        """Return the tables of a database, sorted by name."""
         self.get_database(db)
         return [load(doc) for (doc,) in self._all("SELECT doc FROM tables WHERE db = ? ORDER BY name", lower(db))]
 
     def all_tables(self) -> list[Doc]:
-        """Every table of every database."""
+        """Return the tables of all databases."""
         return [load(doc) for (doc,) in self._all("SELECT doc FROM tables ORDER BY db, name")]
 
     def update_table(
@@ -128,7 +129,8 @@ class Catalog:
     ) -> None:
         """Replace a table's definition; the former becomes an older version unless ``skip_archive``.
 
-        :param version_id: the version that the caller changed; refused when it is no longer the current one
+        :param version_id: the version that the caller read
+        :raises AwsError: ConcurrentModificationException if that is no longer the current version
         """
         with self.change() as sql:
             before = self.get_table(db, table_input["Name"])
@@ -154,11 +156,11 @@ class Catalog:
         """Delete a table with its versions and partitions; its data stays."""
         with self.change() as sql:
             table = self.get_table(db, name)
-            for kept in ("tables", "table_versions", "partitions", "extras"):
-                sql.execute(f"DELETE FROM {kept} WHERE db = ? AND name = ?", (table["DatabaseName"], table["Name"]))
+            for stored in ("tables", "table_versions", "partitions", "extras"):
+                sql.execute(f"DELETE FROM {stored} WHERE db = ? AND name = ?", (table["DatabaseName"], table["Name"]))
 
     def get_table_versions(self, db: str, name: str) -> list[Doc]:
-        """The definitions of a table, the current one first."""
+        """Return the versions of a table's definition, the current one first."""
         table = self.get_table(db, name)
         older = self._all(
             "SELECT doc FROM table_versions WHERE db = ? AND name = ? ORDER BY version DESC", lower(db), lower(name)
@@ -181,7 +183,7 @@ class Catalog:
     # Partitions
 
     def create_partitions(self, db: str, table: str, inputs: Sequence[Doc]) -> list[Doc]:
-        """Add partitions; those that cannot be added come back as Glue's PartitionErrors."""
+        """Add partitions; return Glue's PartitionError for each that cannot be added."""
         errors: list[Doc] = []
         with self.change() as sql:
             owner = self.get_table(db, table)
@@ -208,7 +210,10 @@ class Catalog:
         return load(found[0])
 
     def get_partitions(self, db: str, table: str, expression: str | None = None) -> list[Doc]:
-        """The partitions of a table, by their values; ``expression`` as GetPartitions has it."""
+        """Return the partitions of a table, sorted by their values.
+
+        :param expression: that of GetPartitions; None returns all
+        """
         owner = self.get_table(db, table)
         key = (owner["DatabaseName"], owner["Name"])
         if not (expression or "").strip():
@@ -236,22 +241,22 @@ class Catalog:
             )
 
     def delete_partitions(self, db: str, table: str, values: Sequence[Sequence[str]]) -> list[Doc]:
-        """Delete partitions; those that are not there come back as Glue's PartitionErrors."""
+        """Delete partitions; return Glue's PartitionError for each that does not exist."""
         errors: list[Doc] = []
         with self.change() as sql:
             owner = self.get_table(db, table)
-            for wanted in values:
+            for partition_values in values:
                 try:
-                    self.get_partition(db, table, wanted)
+                    self.get_partition(db, table, partition_values)
                 except AwsError as error:
-                    errors.append(partition_error(wanted, error))
+                    errors.append(partition_error(partition_values, error))
                     continue
-                key = (owner["DatabaseName"], owner["Name"], json.dumps(list(wanted)))
+                key = (owner["DatabaseName"], owner["Name"], json.dumps(list(partition_values)))
                 sql.execute("DELETE FROM partitions WHERE db = ? AND name = ? AND vals = ?", key)
                 sql.execute("DELETE FROM extras WHERE db = ? AND name = ? AND part = ?", key)
         return errors
 
-    # What hangs on databases and tables: statistics, functions, indexes
+    # Extras of databases and tables: statistics, functions, indexes
 
     def put_extra(self, db: str, name: str, kind: str, part: Sequence[str], item: str, doc: Doc) -> None:
         key = (lower(db), lower(name), kind, json.dumps(list(part)) if part else "", item)
@@ -259,7 +264,7 @@ class Catalog:
             sql.execute("INSERT OR REPLACE INTO extras VALUES (?, ?, ?, ?, ?, ?)", (*key, json.dumps(doc)))
 
     def extras(self, db: str, name: str, kind: str, part: Sequence[str] = ()) -> dict[str, Doc]:
-        """Item -> document of one kind of extra."""
+        """Return the documents of one kind of extra, by item."""
         rows = self._all(
             "SELECT item, doc FROM extras WHERE db = ? AND name = ? AND kind = ? AND part = ? ORDER BY item",
             lower(db), lower(name), kind, json.dumps(list(part)) if part else "",
@@ -267,7 +272,7 @@ class Catalog:
         return {item: load(doc) for item, doc in rows}
 
     def delete_extra(self, db: str, name: str, kind: str, part: Sequence[str], item: str) -> bool:
-        """Delete an extra; says whether it was there."""
+        """Delete an extra; return True if it existed."""
         key = (lower(db), lower(name), kind, json.dumps(list(part)) if part else "", item)
         with self.change() as sql:
             deleted = sql.execute(
@@ -277,7 +282,7 @@ class Catalog:
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, into which the methods called within it fall; an exception undoes all of it."""
+        """Open a transaction that includes the methods called within it; an exception rolls all of it back."""
         with self._lock:
             if self._connection.in_transaction:
                 yield self._connection
@@ -300,22 +305,24 @@ class Catalog:
             return self._connection.execute(statement, parameters).fetchall()
 
 
-_ALL_TO_ALL = [{"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}, "Permissions": ["ALL"]}]
+_DEFAULT_PERMISSIONS = [
+    {"Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}, "Permissions": ["ALL"]}
+]
 
 
 def lower(name: str) -> str:
-    """A name as the catalogue keeps it."""
+    """Return a name as it is stored."""
     return name.lower()
 
 
 def load(doc: str) -> Doc:
-    """A stored document."""
+    """Parse a stored document."""
     content: Doc = json.loads(doc)
     return content
 
 
 def partition_error(values: Sequence[str], error: AwsError) -> Doc:
-    """Glue's PartitionError."""
+    """Return Glue's PartitionError for a partition."""
     return {
         "PartitionValues": list(values),
         "ErrorDetail": {"ErrorCode": error.code, "ErrorMessage": error.message},
@@ -323,22 +330,22 @@ def partition_error(values: Sequence[str], error: AwsError) -> Doc:
 
 
 def _table(db: str, name: str, table_input: Doc) -> Doc:
-    table = {"Retention": 0, "PartitionKeys": [], "Parameters": {}, **_given(table_input)}
+    table = {"Retention": 0, "PartitionKeys": [], "Parameters": {}, **_without_nulls(table_input)}
     table.update(Name=name, DatabaseName=db, IsRegisteredWithLakeFormation=False)
     if "StorageDescriptor" in table:
-        table["StorageDescriptor"] = {**_STORAGE_DEFAULTS, **_given(table["StorageDescriptor"])}
+        table["StorageDescriptor"] = {**_STORAGE_DEFAULTS, **_without_nulls(table["StorageDescriptor"])}
     return table
 
 
 def _partition(owner: Doc, values: list[str], partition_input: Doc, created: float) -> Doc:
-    partition = {"Parameters": {}, **_given(partition_input)}
+    partition = {"Parameters": {}, **_without_nulls(partition_input)}
     partition.update(Values=values, DatabaseName=owner["DatabaseName"], TableName=owner["Name"], CreationTime=created)
     if "StorageDescriptor" in partition:
-        partition["StorageDescriptor"] = {**_STORAGE_DEFAULTS, **_given(partition["StorageDescriptor"])}
+        partition["StorageDescriptor"] = {**_STORAGE_DEFAULTS, **_without_nulls(partition["StorageDescriptor"])}
     return partition
 
 
-def _given(members: Doc) -> Doc:
+def _without_nulls(members: Doc) -> Doc:
     return {name: value for name, value in members.items() if value is not None}
 
 

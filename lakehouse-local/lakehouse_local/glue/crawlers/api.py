@@ -1,4 +1,4 @@
-"""Glue's crawlers, as AWS's API has them: definitions, states, the record of every crawl."""
+"""The crawler operations of the Glue API: definitions, states, the history of crawls."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from lakehouse_local.s3.store import ObjectStore
 
 CRAWLER, CRAWL = "crawler", "crawl"
 LOG_GROUP = "/aws-glue/crawlers"
-SESSION = "AWS-Crawler"  # of a crawl's role, as AWS names it
+SESSION = "AWS-Crawler"  # name of the role session of a crawl, as on AWS
 
 # A crawl's state in ListCrawls -> the status in the crawler's LastCrawl
 LAST_STATUS = {"COMPLETED": "SUCCEEDED", "FAILED": "FAILED", "STOPPED": "CANCELLED"}
 
 _DPUS = 2
-_SERVER_ENDED = "The crawl ended with the local AWS that carried it out. Start the crawler again."
+_SERVER_ENDED = "The crawl ended because the local AWS was stopped or killed. Start the crawler again."
 
 
 class Crawlers:
     """The crawler operations of AWS Glue.
 
-    :param state_dir: where definitions and crawls are kept
-    :param store: what is crawled
-    :param catalog: where tables and partitions are written
+    :param state_dir: directory of the database with definitions and crawls
+    :param store: the objects to crawl
+    :param catalog: the Data Catalog to write tables and partitions to
     :param write_log: ``(region, group, stream, lines)`` into CloudWatch Logs
-    :param identity: who a caller's crawl with this role is, its session of this name
+    :param identity: ``(caller, role, session name)`` -> the identity of a crawl that the caller starts
     """
 
     target = "AWSGlue"
@@ -79,7 +79,7 @@ class Crawlers:
                     self._end(crawler["Name"], crawl["CrawlId"], "FAILED", Changes(), _SERVER_ENDED)
 
     def close(self) -> None:
-        """Stop every crawl and wait for it. A second call does nothing."""
+        """Stop every crawl and wait for its end. A second call does nothing."""
         with self._lock:
             if self._closed:
                 return
@@ -110,7 +110,7 @@ class Crawlers:
             before = self._crawler(name)
             if before["State"] != "READY":
                 raise AwsError("CrawlerRunningException", f"Crawler with name {name} is currently running.")
-            # Unlike UpdateJob this changes only what it names.
+            # Unlike UpdateJob this changes only the members that it names.
             given = {key: value for key, value in request.items() if value is not None}
             if before.get("Schedule") and "Schedule" not in given:
                 given["Schedule"] = before["Schedule"]["ScheduleExpression"]
@@ -120,25 +120,25 @@ class Crawlers:
         return {}
 
     def get_crawler(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        return {"Crawler": self._shown(self._crawler(request["Name"]))}
+        return {"Crawler": self._crawler_response(self._crawler(request["Name"]))}
 
     def get_crawlers(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         crawlers, more = page(self._documents.all(CRAWLER), request, limit=1000, default=100)
-        return {"Crawlers": [self._shown(crawler) for crawler in crawlers], **more}
+        return {"Crawlers": [self._crawler_response(crawler) for crawler in crawlers], **more}
 
     def batch_get_crawlers(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         found = {name: self._documents.get(CRAWLER, name) for name in request["CrawlerNames"]}
         return {
-            "Crawlers": [self._shown(crawler) for crawler in found.values() if crawler],
+            "Crawlers": [self._crawler_response(crawler) for crawler in found.values() if crawler],
             "CrawlersNotFound": [name for name, crawler in found.items() if not crawler],
         }
 
     def list_crawlers(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        wanted = (request.get("Tags") or {}).items()
+        required = (request.get("Tags") or {}).items()
         crawlers = self._documents.all(CRAWLER)
-        names = [crawler["Name"] for crawler in crawlers if wanted <= (crawler.get("Tags") or {}).items()]
-        shown, more = page(names, request, limit=1000, default=100)
-        return {"CrawlerNames": shown, **more}
+        names = [crawler["Name"] for crawler in crawlers if required <= (crawler.get("Tags") or {}).items()]
+        chosen, more = page(names, request, limit=1000, default=100)
+        return {"CrawlerNames": chosen, **more}
 
     def delete_crawler(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         name = request["Name"]
@@ -197,16 +197,14 @@ class Crawlers:
         name = request["CrawlerName"]
         self._crawler(name)
         qualifies = filters.compiled(request.get("Filters") or [])
-        crawls = [self._crawl_shown(crawl) for _, crawl in self._documents.newest(CRAWL, name)]
-        shown, more = page([crawl for crawl in crawls if qualifies(crawl)], request, limit=100, default=20)
-        return {"Crawls": shown, **more}
+        crawls = [self._crawl_response(crawl) for _, crawl in self._documents.newest(CRAWL, name)]
+        chosen, more = page([crawl for crawl in crawls if qualifies(crawl)], request, limit=100, default=20)
+        return {"Crawls": chosen, **more}
 
     def get_crawler_metrics(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         names = request.get("CrawlerNameList") or [crawler["Name"] for crawler in self._documents.all(CRAWLER)]
-        shown, more = page(names, request, limit=1000, default=100)
-        return {"CrawlerMetricsList": [self._metrics(name) for name in shown], **more}
-
-    # Inside
+        chosen, more = page(names, request, limit=1000, default=100)
+        return {"CrawlerMetricsList": [self._metrics(name) for name in chosen], **more}
 
     def _crawler(self, name: str) -> Document:
         crawler = self._documents.get(CRAWLER, name)
@@ -220,11 +218,11 @@ class Crawlers:
         name = crawler["Name"]
         write_log = guarded_log(self._write_log, identity.judge)
 
-        def say(line: str) -> None:
+        def write_line(line: str) -> None:
             write_log(region, LOG_GROUP, name, [f"[{crawl_id}] {line}"])
 
         store, catalog = guarded(self._store, self._catalog, identity.judge)
-        crawl = Crawl(crawler=crawler, store=store, catalog=catalog, say=say, stopped=stop.is_set)
+        crawl = Crawl(crawler=crawler, store=store, catalog=catalog, log=write_line, stopped=stop.is_set)
         state, error = "COMPLETED", None
         try:
             if identity.refusal:
@@ -238,8 +236,8 @@ class Crawlers:
             state, error = "FAILED", f"Internal Service Exception: {type(failure).__name__}: {failure}"
         try:
             if error:
-                say(f"ERROR : {error}")
-            say("BENCHMARK : Crawler has finished running and is in state READY")
+                write_line(f"ERROR : {error}")
+            write_line("BENCHMARK : Crawler has finished running and is in state READY")
         finally:
             with self._lock:
                 self._end(name, crawl_id, state, crawl.changes, error)
@@ -261,14 +259,15 @@ class Crawlers:
             self._documents.put(CRAWL, crawl_id, crawl)
             self._documents.put(CRAWLER, name, crawler)
 
-    def _shown(self, crawler: Document) -> Document:
-        shown = {name: value for name, value in crawler.items() if name != "Tags"}
-        if shown["State"] != "READY":
-            for _, crawl in self._documents.newest(CRAWL, shown["Name"], limit=1):
-                shown["CrawlElapsedTime"] = int((epoch() - crawl["StartTime"]) * 1000)
-        return shown
+    def _crawler_response(self, crawler: Document) -> Document:
+        """Return a crawler as GetCrawler does: without its tags, which GetTags returns."""
+        response = {name: value for name, value in crawler.items() if name != "Tags"}
+        if response["State"] != "READY":
+            for _, crawl in self._documents.newest(CRAWL, response["Name"], limit=1):
+                response["CrawlElapsedTime"] = int((epoch() - crawl["StartTime"]) * 1000)
+        return response
 
-    def _crawl_shown(self, crawl: Document) -> Document:
+    def _crawl_response(self, crawl: Document) -> Document:
         return {name: value for name, value in crawl.items() if name != "Metrics"}
 
     def _metrics(self, name: str) -> Document:

@@ -1,4 +1,4 @@
-"""What a crawl found, written to the Data Catalog as the crawler's policies say."""
+"""Writing of a crawl's tables and partitions to the Data Catalog, within the crawler's policies."""
 
 from __future__ import annotations
 
@@ -20,83 +20,98 @@ Doc = dict[str, Any]
 
 TABLE, PARTITION = "TABLE", "PARTITION"
 ADD, UPDATE, DELETE = "ADD", "UPDATE", "DELETE"
-KINDS, ACTIONS = (TABLE, PARTITION), (ADD, UPDATE, DELETE)
+ENTITIES, ACTIONS = (TABLE, PARTITION), (ADD, UPDATE, DELETE)
 
 # Members of a table that GetTable adds and UpdateTable does not take.
 _READ_ONLY = (
     "DatabaseName", "CreateTime", "UpdateTime", "CreatedBy", "IsRegisteredWithLakeFormation", "CatalogId", "VersionId",
     "FederatedTable", "IsMultiDialectView",
 )  # fmt: skip
-# Of these a table that did not change may have others after each crawl.
+# Parameters that may differ after each crawl in a table that did not change.
 _COUNTS = ("averageRecordSize", "objectCount", "recordCount", "sizeKey")
 
 
 @dataclass(frozen=True)
-class Policy:
-    """What a crawler may change."""
+class CrawlPolicy:
+    """The changes that a crawl may make in the Data Catalog.
 
-    update: str = "UPDATE_IN_DATABASE"  # or LOG
-    delete: str = "DEPRECATE_IN_DATABASE"  # or DELETE_FROM_DATABASE, LOG
-    inherit: bool = False  # partitions have the table's columns
-    merge_new: bool = False  # a table's columns stay, new ones are added
+    :ivar update: UpdateBehavior: UPDATE_IN_DATABASE or LOG
+    :ivar delete: DeleteBehavior: DEPRECATE_IN_DATABASE, DELETE_FROM_DATABASE or LOG
+    :ivar inherit: partitions get the table's columns (InheritFromTable)
+    :ivar merge_new: a table's columns stay, new ones are added (MergeNewColumns)
+    :ivar new_folders_only: only new partitions are added (CRAWL_NEW_FOLDERS_ONLY)
+    """
+
+    update: str = "UPDATE_IN_DATABASE"
+    delete: str = "DEPRECATE_IN_DATABASE"
+    inherit: bool = False
+    merge_new: bool = False
     new_folders_only: bool = False
 
 
 @dataclass
 class Changes:
-    """What a crawl added, updated and deleted, by name."""
+    """The tables and partitions that a crawl added, updated and deleted, by name."""
 
     names: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
-    def note(self, kind: str, action: str, name: str) -> None:
-        self.names.setdefault((kind, action), []).append(name)
+    def add(self, entity: str, action: str, name: str) -> None:
+        """Record a change.
 
-    def count(self, kind: str, action: str) -> int:
-        return len(self.names.get((kind, action), ()))
+        :param entity: TABLE or PARTITION
+        :param action: ADD, UPDATE or DELETE
+        """
+        self.names.setdefault((entity, action), []).append(name)
+
+    def count(self, entity: str, action: str) -> int:
+        return len(self.names.get((entity, action), ()))
 
     def summary(self) -> str:
-        """The Summary of ListCrawls: JSON whose members are JSON texts again."""
-        text: dict[str, dict[str, Doc]] = {}
-        for (kind, action), names in self.names.items():
-            shown = {"Details": {"names": names}, "Count": len(names)}
-            text.setdefault(kind, {})[action] = shown
-        return json.dumps({kind: json.dumps(actions) for kind, actions in text.items()}, separators=(",", ":"))
+        """Return the Summary of ListCrawls: a JSON object whose members are JSON texts themselves."""
+        summary: dict[str, dict[str, Doc]] = {}
+        for (entity, action), names in self.names.items():
+            summary.setdefault(entity, {})[action] = {"Details": {"names": names}, "Count": len(names)}
+        return json.dumps({entity: json.dumps(actions) for entity, actions in summary.items()}, separators=(",", ":"))
 
 
 class CatalogWriter:
-    """Writes one crawl's tables.
+    """A writer of one crawl's tables.
 
     :param database: an existing database
-    :param say: takes a line for the crawl's log
+    :param crawler: name of the crawler
+    :param log: called with each line for the crawl's log
     """
 
     def __init__(
-        self, *, catalog: Catalog, database: str, crawler: str, policy: Policy, say: Callable[[str], None]
+        self, *, catalog: Catalog, database: str, crawler: str, policy: CrawlPolicy, log: Callable[[str], None]
     ) -> None:
         self._catalog = catalog
         self._database = database.lower()
         self._crawler = crawler
         self._policy = policy
-        self._say = say
+        self._log = log
         self.changes = Changes()
         self._written: set[str] = set()
 
     def write(self, found: FoundTable, name: str) -> None:
         """Create or update a table and its partitions."""
-        name, existing = self._place(found, name)
+        name, existing = self._target(found, name)
         self._written.add(name)
-        wanted = table_inputs.table_input(found, name, self._crawler)
+        table_input = table_inputs.table_input(found, name, self._crawler)
         if existing is None:
-            self._catalog.create_table(self._database, wanted, created_by=f"crawler/{self._crawler}")
-            self._say(f"INFO : Created table {name} in database {self._database}")
-            self.changes.note(TABLE, ADD, name)
+            self._catalog.create_table(self._database, table_input, created_by=f"crawler/{self._crawler}")
+            self._log(f"INFO : Created table {name} in database {self._database}")
+            self.changes.add(TABLE, ADD, name)
         else:
-            self._update(existing, wanted)
+            self._update(existing, table_input)
         if found.keys:
-            self._partitions(found, name)
+            self._write_partitions(found, name)
 
     def delete_unfound(self, locations: list[str]) -> None:
-        """Treat the tables that this crawler wrote under its targets and did not find again."""
+        """Delete or deprecate, by DeleteBehavior, the tables that this crawler wrote earlier and did not find again.
+
+        :param locations: the folders of its targets; tables elsewhere stay
+        """
         if self._policy.new_folders_only:
             return
         for table in self._catalog.get_tables(self._database):
@@ -111,18 +126,18 @@ class CatalogWriter:
                 continue
             if self._policy.delete == "DELETE_FROM_DATABASE":
                 self._catalog.delete_table(self._database, table["Name"])
-                self._say(f"INFO : Deleted table {table['Name']} in database {self._database}")
-                self.changes.note(TABLE, DELETE, table["Name"])
+                self._log(f"INFO : Deleted table {table['Name']} in database {self._database}")
+                self.changes.add(TABLE, DELETE, table["Name"])
             elif self._policy.delete == "DEPRECATE_IN_DATABASE":
                 deprecated = {**_input(table), "Parameters": {**parameters, DEPRECATED_BY: _milliseconds()}}
                 self._catalog.update_table(self._database, deprecated)
-                self._say(f"INFO : Deprecated table {table['Name']} in database {self._database}")
-                self.changes.note(TABLE, DELETE, table["Name"])
+                self._log(f"INFO : Deprecated table {table['Name']} in database {self._database}")
+                self.changes.add(TABLE, DELETE, table["Name"])
             else:
-                self._say(f"INFO : Table {table['Name']} in database {self._database} has no objects any more")
+                self._log(f"INFO : Table {table['Name']} in database {self._database} has no objects any more")
 
-    def _place(self, found: FoundTable, name: str) -> tuple[str, Doc | None]:
-        """The name to use and the table that has it: another location's table keeps its name."""
+    def _target(self, found: FoundTable, name: str) -> tuple[str, Doc | None]:
+        """Return the name to use and the table that has it already; a table of another location keeps its name."""
         for candidate in (name, f"{name}_{hashlib.md5(found.location.encode(), usedforsecurity=False).hexdigest()}"):
             try:
                 existing = self._catalog.get_table(self._database, candidate)
@@ -134,46 +149,45 @@ class CatalogWriter:
                 return candidate, existing
         raise AwsError("AlreadyExistsException", f"Table already exists: {self._database}.{name}")
 
-    def _update(self, existing: Doc, wanted: Doc) -> None:
-        name, policy = wanted["Name"], self._policy
+    def _update(self, existing: Doc, table_input: Doc) -> None:
+        name, policy = table_input["Name"], self._policy
         if policy.new_folders_only:
             return
-        if len(existing.get("PartitionKeys", [])) != len(wanted["PartitionKeys"]):
-            # Partition keys cannot be changed: the table is made anew.
+        if len(existing.get("PartitionKeys", [])) != len(table_input["PartitionKeys"]):
+            # Partition keys cannot be changed: the table is deleted and created again.
             if policy.update == "LOG":
-                self._say(f"WARN : Table {name} has other partition keys now; UpdateBehavior LOG leaves it as it is")
+                self._log(f"WARN : Table {name} has other partition keys now; UpdateBehavior LOG leaves it unchanged")
                 return
             self._catalog.delete_table(self._database, name)
-            self._catalog.create_table(self._database, wanted, created_by=f"crawler/{self._crawler}")
-            self._note_update(name)
+            self._catalog.create_table(self._database, table_input, created_by=f"crawler/{self._crawler}")
+            self._record_update(name)
             return
-        wanted = {**wanted, "PartitionKeys": existing["PartitionKeys"]}
+        updated = {**table_input, "PartitionKeys": existing["PartitionKeys"]}
         if policy.merge_new:
-            wanted["StorageDescriptor"] = {
-                **wanted["StorageDescriptor"],
-                "Columns": _with_new(existing["StorageDescriptor"]["Columns"], wanted["StorageDescriptor"]["Columns"]),
-            }
+            storage = updated["StorageDescriptor"]
+            columns = _with_new(existing["StorageDescriptor"]["Columns"], storage["Columns"])
+            updated["StorageDescriptor"] = {**storage, "Columns": columns}
         if policy.update == "LOG":
-            if not _same(existing, wanted):
-                self._say(f"INFO : Table {name} in database {self._database} has changed; it is left as it is")
+            if not _same(existing, updated):
+                self._log(f"INFO : Table {name} in database {self._database} has changed; it is left unchanged")
             return
         kept = {
             key: value for key, value in existing.get("Parameters", {}).items() if key not in (DEPRECATED_BY, *_COUNTS)
         }
-        wanted["Parameters"] = {**kept, **wanted["Parameters"]}
+        updated["Parameters"] = {**kept, **updated["Parameters"]}
         for member in ("Description", "Owner"):
             if existing.get(member):
-                wanted[member] = existing[member]
-        same = _same(existing, wanted)
-        self._catalog.update_table(self._database, wanted, skip_archive=same)
+                updated[member] = existing[member]
+        same = _same(existing, updated)
+        self._catalog.update_table(self._database, updated, skip_archive=same)
         if not same:
-            self._note_update(name)
+            self._record_update(name)
 
-    def _note_update(self, name: str) -> None:
-        self._say(f"INFO : Updated table {name} in database {self._database}")
-        self.changes.note(TABLE, UPDATE, name)
+    def _record_update(self, name: str) -> None:
+        self._log(f"INFO : Updated table {name} in database {self._database}")
+        self.changes.add(TABLE, UPDATE, name)
 
-    def _partitions(self, found: FoundTable, name: str) -> None:
+    def _write_partitions(self, found: FoundTable, name: str) -> None:
         owner = self._catalog.get_table(self._database, name)
         if len(owner.get("PartitionKeys", [])) != len(found.keys):
             return
@@ -181,36 +195,38 @@ class CatalogWriter:
         existing = {tuple(each["Values"]): each for each in self._catalog.get_partitions(self._database, name)}
         added: list[Doc] = []
         for partition in found.partitions:
-            own = {column: kind for column, kind in partition.columns.items() if column not in found.keys}
-            wanted = table_inputs.partition_input(found, partition, inherited if self._policy.inherit else own)
+            own = {column: type_ for column, type_ in partition.columns.items() if column not in found.keys}
+            updated = table_inputs.partition_input(found, partition, inherited if self._policy.inherit else own)
             before = existing.get(partition.values)
             if before is None:
-                added.append(wanted)
-            elif not self._policy.new_folders_only and self._policy.update != "LOG" and _differs(before, wanted):
-                self._catalog.update_partition(self._database, name, partition.values, wanted)
-                if not _same(before, wanted):
-                    self.changes.note(PARTITION, UPDATE, f"{name}{list(partition.values)}")
+                added.append(updated)
+            elif not self._policy.new_folders_only and self._policy.update != "LOG" and _differs(before, updated):
+                self._catalog.update_partition(self._database, name, partition.values, updated)
+                if not _same(before, updated):
+                    self.changes.add(PARTITION, UPDATE, f"{name}{list(partition.values)}")
         if added:
             for error in self._catalog.create_partitions(self._database, name, added):
                 raise AwsError(error["ErrorDetail"]["ErrorCode"], error["ErrorDetail"]["ErrorMessage"])
             values = [each["Values"] for each in added]
             shown = ", ".join(f"[{', '.join(each)}]" for each in values[:100])
-            self._say(f"INFO : Created partitions with values [{shown}] for table {name} in database {self._database}")
+            self._log(f"INFO : Created partitions with values [{shown}] for table {name} in database {self._database}")
             for each in values:
-                self.changes.note(PARTITION, ADD, f"{name}{each}")
-        self._gone(name, [values for values in existing if values not in {each.values for each in found.partitions}])
+                self.changes.add(PARTITION, ADD, f"{name}{each}")
+        found_values = {each.values for each in found.partitions}
+        self._delete_partitions(name, [values for values in existing if values not in found_values])
 
-    def _gone(self, name: str, values: list[tuple[str, ...]]) -> None:
+    def _delete_partitions(self, name: str, values: list[tuple[str, ...]]) -> None:
+        """Delete partitions that were not found again, if DeleteBehavior is DELETE_FROM_DATABASE."""
         if not values or self._policy.new_folders_only:
             return
         shown = ", ".join(f"[{', '.join(each)}]" for each in values[:100])
         if self._policy.delete != "DELETE_FROM_DATABASE":
-            self._say(f"INFO : Partitions [{shown}] of table {name} have no objects any more; they are left")
+            self._log(f"INFO : Partitions [{shown}] of table {name} have no objects any more; they are left unchanged")
             return
         self._catalog.delete_partitions(self._database, name, values)
-        self._say(f"INFO : Deleted partitions with values [{shown}] for table {name} in database {self._database}")
+        self._log(f"INFO : Deleted partitions with values [{shown}] for table {name} in database {self._database}")
         for each in values:
-            self.changes.note(PARTITION, DELETE, f"{name}{list(each)}")
+            self.changes.add(PARTITION, DELETE, f"{name}{list(each)}")
 
 
 def _folder(location: str) -> str:
@@ -227,7 +243,7 @@ def _with_new(existing: list[Doc], found: list[Doc]) -> list[Doc]:
 
 
 def _shape(doc: Doc) -> Any:
-    """What of a table or partition is no count."""
+    """Return the parts of a table or partition that crawls compare, which leaves out counts."""
     storage = doc.get("StorageDescriptor", {})
     return (
         [(column["Name"], column["Type"]) for column in storage.get("Columns", [])],

@@ -1,4 +1,4 @@
-"""One crawl: reads the objects of the targets, finds tables, writes them to the Data Catalog."""
+"""A crawl: reads the objects of the targets, finds tables, writes them to the Data Catalog."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.glue.crawlers import discovery
-from lakehouse_local.glue.crawlers.catalog_writer import ACTIONS, KINDS, CatalogWriter, Changes, Policy
+from lakehouse_local.glue.crawlers.catalog_writer import ACTIONS, ENTITIES, CatalogWriter, Changes, CrawlPolicy
 from lakehouse_local.glue.crawlers.definitions import configuration
 from lakehouse_local.glue.crawlers.globs import glob
 from lakehouse_local.http.wire import AwsError
@@ -15,15 +15,15 @@ from lakehouse_local.s3.store import ObjectStore, StoredObject
 
 
 class CrawlStopped(Exception):
-    """StopCrawler was called."""
+    """The end of a crawl by StopCrawler."""
 
 
 class Crawl:
     """One run of a crawler.
 
-    :param crawler: its definition
-    :param say: takes a line for the log
-    :param stopped: whether the crawl is to end
+    :param crawler: the crawler's definition
+    :param log: called with each line for the crawl's log
+    :param stopped: returns True once the crawl is to end
     """
 
     def __init__(
@@ -32,25 +32,27 @@ class Crawl:
         crawler: dict[str, Any],
         store: ObjectStore,
         catalog: Catalog,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         stopped: Callable[[], bool],
     ) -> None:
         self._crawler = crawler
         self._store = store
         self._catalog = catalog
-        self._say = say
+        self._log = log
         self._stopped = stopped
         self.changes = Changes()
 
     def run(self) -> None:
-        """:raises CrawlStopped: when it was stopped; what is written by then stays
-        :raises AwsError: when a bucket or the database is missing
+        """Crawl the targets and write the tables.
+
+        :raises CrawlStopped: it was stopped; tables written by then stay
+        :raises AwsError: a bucket or the database does not exist
         """
         name, database = self._crawler["Name"], self._crawler["DatabaseName"]
-        self._say(f"BENCHMARK : Running Start Crawl for Crawler {name}")
+        self._log(f"BENCHMARK : Running Start Crawl for Crawler {name}")
         found = [table for target in self._crawler["Targets"]["S3Targets"] for table in self._find(target)]
-        self._say(f"BENCHMARK : Classification complete, writing results to database {database}")
-        policy = policy_of(self._crawler)
+        self._log(f"BENCHMARK : Classification complete, writing results to database {database}")
+        policy = crawl_policy(self._crawler)
         try:
             self._catalog.get_database(database)
         except AwsError:
@@ -60,16 +62,16 @@ class Crawl:
                 f"Database does not exist or principal is not authorized to create tables. "
                 f"(Database name: {database}, Table name: {tables})",
             ) from None
-        writer = CatalogWriter(catalog=self._catalog, database=database, crawler=name, policy=policy, say=self._say)
+        writer = CatalogWriter(catalog=self._catalog, database=database, crawler=name, policy=policy, log=self._log)
         self.changes = writer.changes
         for table in found:
             self._check()
             writer.write(table, f"{self._crawler.get('TablePrefix', '')}{table.name}".lower())
         writer.delete_unfound([base(target["Path"]) for target in self._crawler["Targets"]["S3Targets"]])
-        self._say("BENCHMARK : Finished writing to Catalog")
-        for kind in KINDS:
-            counts = ", ".join(f"{action}: {self.changes.count(kind, action)}" for action in ACTIONS)
-            self._say(f"INFO : Run Summary For {kind}: {counts}")
+        self._log("BENCHMARK : Finished writing to Catalog")
+        for entity in ENTITIES:
+            counts = ", ".join(f"{action}: {self.changes.count(entity, action)}" for action in ACTIONS)
+            self._log(f"INFO : Run Summary For {entity}: {counts}")
 
     def _find(self, target: dict[str, Any]) -> list[discovery.FoundTable]:
         path = target["Path"]
@@ -81,19 +83,19 @@ class Crawl:
             below = base(path)
             objects = self._store.objects(below)
 
-        def taken() -> Any:
+        def included() -> Any:
             for each in objects:
                 self._check()
                 relative = each.uri.removeprefix(below)
                 if not any(pattern.fullmatch(relative) for pattern in excluded):
                     yield from self._store.opened([each])
 
-        def refused(stored: StoredObject, reason: str) -> None:
-            self._say(f"WARN : {stored.uri} could not be classified and is left out: {reason}")
+        def log_unclassified(stored: StoredObject, reason: str) -> None:
+            self._log(f"WARN : {stored.uri} could not be classified and is left out: {reason}")
 
-        read = discovery.read(taken(), below, sample=target.get("SampleSize"), refused=refused)
+        read = discovery.read(included(), below, sample=target.get("SampleSize"), on_unclassified=log_unclassified)
         if not read:
-            self._say(f"WARN : No objects to classify under {path}; no table is written for it")
+            self._log(f"WARN : No objects to classify under {path}; no table is written for it")
         if below != base(path):
             single = discovery.tables(read, path, discovery.table_name(path.rpartition("/")[2]), combine=True)
             return [discovery.FoundTable(each.name, path, (), each.partitions) for each in single]
@@ -108,15 +110,15 @@ class Crawl:
 
 
 def base(path: str) -> str:
-    """A target's folder, ending in a slash."""
+    """Return a target's folder, ending in a slash."""
     return path if path.endswith("/") else f"{path}/"
 
 
-def policy_of(crawler: dict[str, Any]) -> Policy:
-    """What the crawler's policies and its Configuration, which comes first, allow."""
+def crawl_policy(crawler: dict[str, Any]) -> CrawlPolicy:
+    """Return the changes that a crawler's policies and its Configuration allow; the Configuration has precedence."""
     schema = crawler["SchemaChangePolicy"]
     output = configuration(crawler).get("CrawlerOutput") or {}
-    return Policy(
+    return CrawlPolicy(
         update=schema["UpdateBehavior"],
         delete=schema["DeleteBehavior"],
         inherit=(output.get("Partitions") or {}).get("AddOrUpdateBehavior") == "InheritFromTable",

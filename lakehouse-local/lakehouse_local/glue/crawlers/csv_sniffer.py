@@ -18,7 +18,7 @@ _NAME = re.compile(r"[^\s,;{}()\n\t=][^,;{}()\n\t=]*")
 
 @dataclass(frozen=True)
 class CsvShape:
-    """How a file separates its values, and what they are."""
+    """The form of a CSV file: delimiter, header, quotes, columns and number of records."""
 
     delimiter: str
     header: bool
@@ -28,7 +28,7 @@ class CsvShape:
 
 
 def sniff(text: str) -> CsvShape | None:
-    """The shape of a text, or None when it is not one of at least two columns and two rows."""
+    """Return the shape of a text; None unless it has at least two columns and two rows."""
     best: tuple[str, list[list[str]]] | None = None
     for delimiter in DELIMITERS:
         rows = _rows(text, delimiter)
@@ -66,7 +66,7 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names columns: text in every place, distinct, and rows below that are not all text."""
+    """Return True if the first row names columns: text in every field, distinct, and rows below are not all text."""
     names = [name.strip() for name in rows[0]]
     if len({name.lower() for name in names}) < len(names):
         return False

@@ -1,4 +1,4 @@
-"""What Glue accepts as a crawler: targets, policies, the Configuration document, the schedule."""
+"""The definition of a Glue crawler: targets, policies, the Configuration document, the schedule."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from lakehouse_local.glue.crawlers.globs import glob
 from lakehouse_local.http.wire import AwsError
+from lakehouse_local.s3.uri import split_s3_uri
 
 Definition = dict[str, Any]
 
@@ -17,10 +18,10 @@ _MEMBERS = (
     "RecrawlPolicy", "LineageConfiguration", "LakeFormationConfiguration", "Configuration",
     "CrawlerSecurityConfiguration", "Tags",
 )  # fmt: skip
-# What GetCrawler adds and an update leaves as it is.
+# Members that GetCrawler adds and an update leaves unchanged.
 _STATE = ("State", "CrawlElapsedTime", "CreationTime", "LastUpdated", "LastCrawl", "Version")
 
-# Path in Configuration -> what is allowed there
+# Path in Configuration -> values allowed there
 _CONFIGURATION = {
     ("CrawlerOutput", "Partitions", "AddOrUpdateBehavior"): ("InheritFromTable",),
     ("CrawlerOutput", "Tables", "AddOrUpdateBehavior"): ("MergeNewColumns",),
@@ -29,7 +30,7 @@ _CONFIGURATION = {
 
 
 def completed(given: Mapping[str, Any]) -> Definition:
-    """A crawler as CreateCrawler or UpdateCrawler leaves it.
+    """Return the definition that CreateCrawler or UpdateCrawler stores: the given members with AWS's defaults.
 
     :raises AwsError: InvalidInputException
     """
@@ -55,7 +56,7 @@ def completed(given: Mapping[str, Any]) -> Definition:
 
 
 def configuration(crawler: Mapping[str, Any]) -> dict[str, Any]:
-    """The Configuration document; an empty one unless given.
+    """Return the Configuration document of a crawler; an empty one if it has none.
 
     :raises AwsError: InvalidInputException
     """
@@ -80,14 +81,19 @@ def configuration(crawler: Mapping[str, Any]) -> dict[str, Any]:
 def _targets(targets: Mapping[str, Any]) -> dict[str, Any]:
     others = [name for name, given in targets.items() if given and name != "S3Targets"]
     if others:
-        raise _invalid(f"Targets has {', '.join(others)}; the local AWS crawls S3Targets only.")
+        raise _invalid(f"Targets has {', '.join(others)}, not supported by the local AWS: it crawls S3Targets only.")
     s3 = targets.get("S3Targets") or []
     if not s3:
         raise _invalid("At least one target is required: Targets.S3Targets.")
     for target in s3:
         path = target.get("Path") or ""
-        if not re.match(r"s3://[^/.][^/]*", path):
-            raise _invalid(f"An S3 target's Path must be s3://bucket/folder, not {path!r}.")
+        wrong_path = _invalid(f"An S3 target's Path must be s3://bucket/folder, not {path!r}.")
+        if not path.startswith("s3://"):  # unlike a script's location it cannot be s3a://
+            raise wrong_path
+        try:
+            split_s3_uri(path)
+        except ValueError:
+            raise wrong_path from None
         if (size := target.get("SampleSize")) is not None and not 1 <= size <= 249:
             raise _invalid(f"SampleSize must be from 1 to 249, not {size}.")
         for pattern in target.get("Exclusions") or ():

@@ -1,4 +1,4 @@
-"""From objects to tables: which folders are tables, which are partitions, and what their columns are."""
+"""Discovery of tables: from objects to the folders that are tables or partitions, and to their columns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lakehouse_local.glue.crawlers.hive_types import Columns, compatible, merged
 from lakehouse_local.glue.crawlers.inference import Contents, Unclassifiable, contents
 from lakehouse_local.s3.store import StoredObject
 
-SIMILAR = 0.7  # the part of columns that two schemas must share to be one table's
+SIMILAR = 0.7  # share of columns that two schemas must have in common to belong to one table
 
 
 @dataclass(frozen=True)
 class ReadObject:
-    """An object, the folders that lead to it, and what it holds."""
+    """An object that was read: the folders that lead to it, and its contents."""
 
     stored: StoredObject
     folders: tuple[str, ...]
@@ -24,7 +24,7 @@ class ReadObject:
 
 @dataclass
 class FoundPartition:
-    """A partition as found: where it lies and what its objects hold."""
+    """A partition that was found: its values, location and objects."""
 
     values: tuple[str, ...]
     location: str
@@ -37,7 +37,10 @@ class FoundPartition:
 
 @dataclass
 class FoundTable:
-    """A table as found. ``location`` ends in a slash unless it is a single object."""
+    """A table that was found.
+
+    :ivar location: ends in a slash unless it is a single object
+    """
 
     name: str
     location: str
@@ -50,17 +53,17 @@ class FoundTable:
 
     @property
     def columns(self) -> Columns:
-        """Every column of every object that is not a partition key."""
-        return {name: kind for name, kind in merged_columns(self.objects).items() if name not in self.keys}
+        """The columns of all objects, without the partition keys."""
+        return {name: type_ for name, type_ in merged_columns(self.objects).items() if name not in self.keys}
 
     @property
     def example(self) -> Contents:
-        """The contents that stand for the table's format."""
+        """The contents of the first object, whose format is the table's."""
         return self.objects[0].contents
 
 
 def merged_columns(objects: Iterable[ReadObject]) -> Columns:
-    """The columns of all objects together."""
+    """Return the columns of all objects together."""
     columns: Columns = {}
     seen: list[Columns] = []
     for each in objects:
@@ -76,39 +79,41 @@ def read(
     base: str,
     *,
     sample: int | None,
-    refused: Callable[[StoredObject, str], None],
+    on_unclassified: Callable[[StoredObject, str], None],
 ) -> list[ReadObject]:
-    """Read what lies under ``base``; what cannot be classified is told to ``refused`` and left out.
+    """Read the objects under ``base``; those that cannot be classified are left out.
 
-    :param sample: how many objects of a folder are read; all unless given
+    :param sample: how many objects of a folder are read; None reads all
+    :param on_unclassified: called with each object that is left out, and the reason
     """
     found: list[ReadObject] = []
-    taken: dict[tuple[str, ...], int] = {}
+    counts: dict[tuple[str, ...], int] = {}
     for stored in objects:
         *folders, name = stored.uri.removeprefix(base).split("/")
         if not stored.size or any(part.startswith(("_", ".")) for part in (*folders, name)):
             continue
-        place = tuple(folders)
-        if sample is not None and taken.get(place, 0) >= sample:
+        folder = tuple(folders)
+        if sample is not None and counts.get(folder, 0) >= sample:
             continue
         try:
-            found.append(ReadObject(stored, place, contents(stored.path)))
-            taken[place] = taken.get(place, 0) + 1
+            found.append(ReadObject(stored, folder, contents(stored.path)))
+            counts[folder] = counts.get(folder, 0) + 1
         except FileNotFoundError:
-            continue  # deleted while the crawl went on
+            continue  # deleted during the crawl
         except Unclassifiable as error:
-            refused(stored, str(error))
+            on_unclassified(stored, str(error))
     return found
 
 
 def tables(objects: list[ReadObject], base: str, name: str, *, combine: bool) -> list[FoundTable]:
-    """The tables of what lies under ``base``: one when the objects belong together, else one of each folder below.
+    """Return the tables under ``base``: one if the objects belong together, else those of each folder below.
 
+    :param name: of the table, if it is one
     :param combine: objects of one format and depth are one table however little their columns have in common
     """
     if not objects:
         return []
-    if _together(objects, combine=combine):
+    if _belong_together(objects, combine=combine):
         return [_table(objects, base, name)]
     found: list[FoundTable] = []
     children: dict[str, list[ReadObject]] = {}
@@ -126,11 +131,11 @@ def tables(objects: list[ReadObject], base: str, name: str, *, combine: bool) ->
 
 
 def table_name(folder: str) -> str:
-    """A table's name of a folder's."""
+    """Return the name of the table in a folder."""
     return re.sub(r"[^0-9a-z_]", "_", folder.lower())
 
 
-def _together(objects: list[ReadObject], *, combine: bool) -> bool:
+def _belong_together(objects: list[ReadObject], *, combine: bool) -> bool:
     if len({(each.contents.format, len(each.folders)) for each in objects}) > 1:
         return False
     schemas: list[Columns] = []
@@ -141,7 +146,7 @@ def _together(objects: list[ReadObject], *, combine: bool) -> bool:
 
 
 def _similar(left: Columns, right: Columns) -> bool:
-    shared = sum(name in right and compatible(kind, right[name]) for name, kind in left.items())
+    shared = sum(name in right and compatible(type_, right[name]) for name, type_ in left.items())
     return shared >= SIMILAR * max(len(left), len(right))
 
 
@@ -157,14 +162,14 @@ def _table(objects: list[ReadObject], base: str, name: str) -> FoundTable:
 
 
 def _key(folders: list[str], level: int) -> str:
-    """A partition key's name: of ``k=v`` folders their k, else ``partition_0`` and so on."""
+    """Return a partition key's name: k if every folder is named ``k=v``, else ``partition_0`` and so on."""
     names = {folder.partition("=")[0].lower() if "=" in folder else "" for folder in folders}
     name = names.pop()
     return name if name and not names else f"partition_{level}"
 
 
 def _value(folder: str, key: str) -> str:
-    """A partition's value of a folder's name; Hive's escapes in it are undone."""
+    """Return a partition's value from a folder's name; Hive's escapes in it are undone."""
     text = folder[len(key) + 1 :] if folder.lower().startswith(f"{key}=") else folder
     return re.sub(r"%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), text)
 

@@ -24,7 +24,7 @@ def _milliseconds(text: str) -> float:
     return int(text) / 1000
 
 
-# Field -> member of a crawl, how its value is written, whether it can be more or less
+# Field -> member of a crawl, parser of its value, True if it can be compared by order
 _FIELDS: dict[str, tuple[str, Callable[[str], Any], bool]] = {
     "CRAWL_ID": ("CrawlId", str, False),
     "STATE": ("State", str, False),
@@ -35,7 +35,7 @@ _FIELDS: dict[str, tuple[str, Callable[[str], Any], bool]] = {
 
 
 def compiled(filters: Sequence[Doc]) -> Callable[[Doc], bool]:
-    """Whether a crawl passes every filter; times are epoch milliseconds.
+    """Return a test that is True for a crawl that passes every filter; times are epoch milliseconds.
 
     :raises AwsError: InvalidInputException
     """
@@ -44,17 +44,20 @@ def compiled(filters: Sequence[Doc]) -> Callable[[Doc], bool]:
 
 
 def _test(given: Doc) -> Callable[[Doc], bool]:
-    name, sign, text = given.get("FieldName", ""), given.get("FilterOperator", "EQ"), given.get("FieldValue", "")
-    if name not in _FIELDS or sign not in _OPERATORS:
-        raise _invalid(f"A filter must have a FieldName of {', '.join(_FIELDS)} and an operator, not {given}.")
-    member, read, ordered = _FIELDS[name]
-    if not ordered and sign not in ("EQ", "NE"):
-        raise _invalid(f"{name} can be compared with EQ and NE only, not {sign}.")
+    name, operator_, text = given.get("FieldName", ""), given.get("FilterOperator", "EQ"), given.get("FieldValue", "")
+    if name not in _FIELDS or operator_ not in _OPERATORS:
+        raise _invalid(
+            f"A filter must have a FieldName of {', '.join(_FIELDS)} and a FilterOperator of {', '.join(_OPERATORS)}, "
+            f"not {given}."
+        )
+    member, parse, ordered = _FIELDS[name]
+    if not ordered and operator_ not in ("EQ", "NE"):
+        raise _invalid(f"{name} can be compared with EQ and NE only, not {operator_}.")
     try:
-        value = read(text)
+        value = parse(text)
     except ValueError:
         raise _invalid(f"FieldValue of {name} must be a number (epoch milliseconds for times), not {text!r}.") from None
-    return lambda crawl: member in crawl and _OPERATORS[sign](crawl[member], value)
+    return lambda crawl: member in crawl and _OPERATORS[operator_](crawl[member], value)
 
 
 def _invalid(message: str) -> AwsError:

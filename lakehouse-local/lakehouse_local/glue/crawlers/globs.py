@@ -1,4 +1,4 @@
-"""Exclusions of a crawler's target: globs as Java has them."""
+"""Exclusions of a crawler's target: glob patterns in Java's syntax."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ _PART = re.compile(r"\*\*|\*|\?|\[!?[^\]]+\]|[{},]|\\.|.", re.DOTALL)
 
 
 def glob(pattern: str) -> re.Pattern[str]:
-    """A pattern for paths relative to the target: ``*`` stays within a folder, ``**`` crosses folders.
+    """Return a glob as a regular expression for paths relative to the target.
 
-    :raises AwsError: InvalidInputException for a pattern that does not end what it begins
+    ``*`` stays within a folder, ``**`` crosses folders.
+
+    :raises AwsError: InvalidInputException for a bracket or brace that is not closed
     """
     parts: list[str] = []
     depth = 0
@@ -34,4 +36,4 @@ def glob(pattern: str) -> re.Pattern[str]:
             raise re.error("a { is not closed")
         return re.compile("".join(parts), re.DOTALL)
     except re.error as error:
-        raise AwsError("InvalidInputException", f"Exclusion {pattern!r} is no glob: {error}") from None
+        raise AwsError("InvalidInputException", f"Exclusion {pattern!r} is not a valid glob pattern: {error}") from None

@@ -1,4 +1,4 @@
-"""Hive's column types: from Arrow's, and what becomes of two that meet in one column."""
+"""Hive's column types: of Arrow's types, and the common type of two."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ _SCALARS = {
     pa.date32(): "date",
     pa.date64(): "date",
 }
-# Each contains the ones before it.
+# Each contains the values of the ones before it.
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 _DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 _MOST_DIGITS = 38
 
 
-def columns_of(schema: pa.Schema) -> Columns:
-    """Columns of an Arrow schema; of names that differ only in case the first stays."""
+def schema_columns(schema: pa.Schema) -> Columns:
+    """Return the columns of an Arrow schema; of names that differ only in case the first stays."""
     columns: Columns = {}
     for field in schema:
         columns.setdefault(field.name.lower(), hive_type(field.type))
     return columns
 
 
-def hive_type(kind: pa.DataType) -> str:
-    """An Arrow type's name in Hive."""
-    if kind in _SCALARS:
-        return _SCALARS[kind]
+def hive_type(type_: pa.DataType) -> str:
+    """Return the name of an Arrow type in Hive."""
+    if type_ in _SCALARS:
+        return _SCALARS[type_]
     types = pa.types
-    if types.is_dictionary(kind):
-        return hive_type(kind.value_type)
-    if types.is_timestamp(kind):
+    if types.is_dictionary(type_):
+        return hive_type(type_.value_type)
+    if types.is_timestamp(type_):
         return "timestamp"
-    if types.is_decimal(kind):
-        return f"decimal({kind.precision},{kind.scale})"
-    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+    if types.is_decimal(type_):
+        return f"decimal({type_.precision},{type_.scale})"
+    if types.is_binary(type_) or types.is_large_binary(type_) or types.is_fixed_size_binary(type_):
         return "binary"
-    if types.is_time(kind) or types.is_duration(kind):
+    if types.is_time(type_) or types.is_duration(type_):
         return "bigint"
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return f"array<{hive_type(kind.value_type)}>"
-    if types.is_map(kind):
-        return f"map<{hive_type(kind.key_type)},{hive_type(kind.item_type)}>"
-    if types.is_struct(kind):
-        return f"struct<{','.join(f'{field.name.lower()}:{hive_type(field.type)}' for field in kind)}>"
+    if types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_):
+        return f"array<{hive_type(type_.value_type)}>"
+    if types.is_map(type_):
+        return f"map<{hive_type(type_.key_type)},{hive_type(type_.item_type)}>"
+    if types.is_struct(type_):
+        return f"struct<{','.join(f'{field.name.lower()}:{hive_type(field.type)}' for field in type_)}>"
     return "string"
 
 
 def merged(left: Columns, right: Columns) -> Columns:
-    """All columns of both, each of a type that holds both."""
+    """Return the columns of both, each with the common type."""
     return {
         name: common(left[name], right[name]) if name in left and name in right else left.get(name) or right[name]
         for name in (*left, *(name for name in right if name not in left))
@@ -72,7 +72,7 @@ def merged(left: Columns, right: Columns) -> Columns:
 
 
 def common(left: str, right: str) -> str:
-    """The narrowest type that holds the values of both; string when there is none."""
+    """Return the narrowest type that holds the values of both; string if there is no narrower one."""
     if left == right:
         return left
     if left in _INTEGERS and right in _INTEGERS:
@@ -94,30 +94,30 @@ def common(left: str, right: str) -> str:
             if outer == "array":
                 return f"array<{common(*inner)}>"
             both = merged(_fields(inner[0]), _fields(inner[1]))
-            return f"struct<{','.join(f'{name}:{kind}' for name, kind in both.items())}>"
+            return f"struct<{','.join(f'{name}:{type_}' for name, type_ in both.items())}>"
     return "string"
 
 
 def compatible(left: str, right: str) -> bool:
-    """Whether one type holds the values of both without becoming text."""
+    """Return True if a type other than string holds the values of both, or both are the same."""
     return left == right or common(left, right) != "string"
 
 
-def _digits(kind: str) -> tuple[int, int] | None:
-    found = _DECIMAL.fullmatch(kind)
+def _digits(type_: str) -> tuple[int, int] | None:
+    found = _DECIMAL.fullmatch(type_)
     if found:
         return int(found[1]), int(found[2])
-    return (_DIGITS[kind], 0) if kind in _DIGITS else None
+    return (_DIGITS[type_], 0) if type_ in _DIGITS else None
 
 
 def _fields(text: str) -> Columns:
-    """Names and types of ``a:int,b:struct<c:int,d:int>``."""
+    """Return names and types of ``a:int,b:struct<c:int,d:int>``."""
     fields: Columns = {}
     depth = start = 0
     for position, character in enumerate(text + ","):
         depth += (character in "<(") - (character in ">)")
         if character == "," and not depth:
-            name, _, kind = text[start:position].partition(":")
-            fields[name] = kind
+            name, _, type_ = text[start:position].partition(":")
+            fields[name] = type_
             start = position + 1
     return fields

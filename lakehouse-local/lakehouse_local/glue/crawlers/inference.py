@@ -1,4 +1,4 @@
-"""What is in an object: its format and its columns, found by reading it, as a crawler's classifiers do."""
+"""Format and columns of an object, found by reading it, as a crawler's classifiers do."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse_local.glue.crawlers.csv_sniffer import CsvShape, sniff
-from lakehouse_local.glue.crawlers.hive_types import Columns, columns_of, common
+from lakehouse_local.glue.crawlers.hive_types import Columns, common, schema_columns
 
-_SAMPLE = 1 << 20  # bytes of a text file that are looked at
+_SAMPLE = 1 << 20  # bytes of a text file that are read
 _MOST_ROWS = 1000
 _INT = range(-(2**31), 2**31)
 
 
 class Unclassifiable(Exception):
-    """An object that no classifier knows, or that is not what it begins as."""
+    """An object that no classifier recognizes, or that cannot be read in its format; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What one object holds."""
+    """The contents of one object."""
 
     format: str  # parquet, orc, json, csv
     columns: Columns
@@ -37,9 +37,9 @@ class Contents:
 
 
 def contents(path: Path) -> Contents:
-    """Read as much of a file as it takes to know its columns.
+    """Read the part of a file that determines its columns.
 
-    :raises Unclassifiable: in a sentence
+    :raises Unclassifiable: no classifier recognizes it
     """
     with path.open("rb") as file:
         head = file.read(4)
@@ -62,12 +62,12 @@ def _binary(name: str, path: Path, read: Callable[[Path], tuple[pa.Schema, int, 
         schema, records, compression = read(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Unclassifiable(f"it begins as {name} and cannot be read: {' '.join(str(error).split())[:200]}") from None
-    return Contents(name, columns_of(schema), records, compression)
+    return Contents(name, schema_columns(schema), records, compression)
 
 
 def _parquet(path: Path) -> tuple[pa.Schema, int, str]:
     with pq.ParquetFile(path) as file:
-        # Crawlers write "none" whatever the codec is: it is inside the format.
+        # Crawlers write "none" whatever the codec is, because compression is part of the format.
         return file.schema_arrow, file.metadata.num_rows, "none"
 
 
@@ -104,14 +104,14 @@ def _json(text: str) -> tuple[Columns, int]:
     try:
         for record in _records(text):
             if not isinstance(record, dict):
-                raise Unclassifiable("it is JSON, and its records are no objects")
+                raise Unclassifiable("it is JSON, and its records are not objects")
             records += 1
             if records <= _MOST_ROWS:
                 for name, value in record.items():
-                    kind = json_type(value)
-                    if kind is not None:
+                    type_ = json_type(value)
+                    if type_ is not None:
                         key = name.lower()
-                        columns[key] = common(columns[key], kind) if key in columns else kind
+                        columns[key] = common(columns[key], type_) if key in columns else type_
                     else:
                         columns.setdefault(name.lower(), "string")
     except ValueError as error:
@@ -130,7 +130,7 @@ def _records(text: str) -> Any:
 
 
 def json_type(value: Any) -> str | None:
-    """The Hive type of a JSON value; None of null."""
+    """Return the Hive type of a JSON value; None for null."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -142,8 +142,8 @@ def json_type(value: Any) -> str | None:
     if isinstance(value, list):
         inner: str | None = None
         for item in value:
-            kind = json_type(item)
-            inner = kind if inner is None else inner if kind is None else common(inner, kind)
+            type_ = json_type(item)
+            inner = type_ if inner is None else inner if type_ is None else common(inner, type_)
         return f"array<{inner or 'string'}>"
     if isinstance(value, dict):
         fields = (f"{name.lower()}:{json_type(item) or 'string'}" for name, item in value.items())

@@ -1,4 +1,4 @@
-"""Tables and partitions in the form in which a crawler writes them to the Data Catalog."""
+"""TableInput and PartitionInput as a crawler writes them to the Data Catalog."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DEPRECATED_BY = "DEPRECATED_BY_CRAWLER"
 
 
 @dataclass(frozen=True)
-class Storage:
-    """Hive's classes of a format."""
+class HiveFormat:
+    """Hive's classes for a file format: input format, output format and SerDe."""
 
     input: str
     output: str
@@ -27,27 +27,30 @@ class Storage:
 _TEXT_IN = "org.apache.hadoop.mapred.TextInputFormat"
 _TEXT_OUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 _FORMATS = {
-    "parquet": Storage(
+    "parquet": HiveFormat(
         "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
         "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
         "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
     ),
-    "orc": Storage(
+    "orc": HiveFormat(
         "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat",
         "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat",
         "org.apache.hadoop.hive.ql.io.orc.OrcSerde",
     ),
-    "json": Storage(_TEXT_IN, _TEXT_OUT, "org.openx.data.jsonserde.JsonSerDe"),
-    "csv": Storage(_TEXT_IN, _TEXT_OUT, "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"),
+    "json": HiveFormat(_TEXT_IN, _TEXT_OUT, "org.openx.data.jsonserde.JsonSerDe"),
+    "csv": HiveFormat(_TEXT_IN, _TEXT_OUT, "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"),
 }
 
 
 def columns_input(columns: Columns) -> list[Input]:
-    return [{"Name": name, "Type": kind} for name, kind in columns.items()]
+    return [{"Name": name, "Type": type_} for name, type_ in columns.items()]
 
 
 def table_input(found: FoundTable, name: str, crawler: str) -> Input:
-    """A table as CreateTable takes it; partition keys are strings."""
+    """Return the TableInput of a table; partition keys are strings.
+
+    :param crawler: name of the crawler that writes it
+    """
     parameters = {**_parameters(found, found.objects), UPDATED_BY: crawler}
     if found.keys:
         parameters["partition_filtering.enabled"] = "true"
@@ -63,7 +66,7 @@ def table_input(found: FoundTable, name: str, crawler: str) -> Input:
 
 
 def partition_input(found: FoundTable, partition: FoundPartition, columns: Columns) -> Input:
-    """A partition as CreatePartition takes it."""
+    """Return the PartitionInput of a partition."""
     parameters = _parameters(found, partition.objects)
     return {
         "Values": list(partition.values),

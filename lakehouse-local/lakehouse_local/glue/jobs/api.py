@@ -1,4 +1,4 @@
-"""Glue's jobs and their runs, as AWS's API has them: definitions, states, errors; runs are real processes."""
+"""The job operations of the Glue API: definitions, job runs as real processes, states and errors."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from lakehouse_local.documents import Document, Documents
 from lakehouse_local.glue.identity import RunIdentity
 from lakehouse_local.glue.jobs import definitions
 from lakehouse_local.glue.jobs.definitions import invalid
-from lakehouse_local.glue.jobs.runs import JobRun, RunRequest
+from lakehouse_local.glue.jobs.runs import LOG_PREFIX, JobRun, RunRequest, log_group_prefix
 from lakehouse_local.glue.logs import WriteLog
 from lakehouse_local.http.wire import AwsError, Caller, Handler, epoch, page
 from lakehouse_local.s3.store import ObjectStore
 
 JOB, RUN = "job", "run"
 
-ACTIVE = ("STARTING", "RUNNING", "STOPPING")  # what counts against MaxConcurrentRuns
+ACTIVE = ("STARTING", "RUNNING", "STOPPING")  # states that count against MaxConcurrentRuns
 UNFINISHED = (*ACTIVE, "WAITING")
-RETRIED = ("FAILED", "ERROR")  # AWS does not retry what timed out or was stopped
+RETRIED = ("FAILED", "ERROR")  # AWS does not retry runs that timed out or were stopped
 
 _MINUTE = 60.0
 _WAITING_RUNS = 1000
-SESSION = "GlueJobRunnerSession"  # of a run's role, as AWS names it
-_SERVER_ENDED = "The run ended with the local AWS that carried it out. Start the job again."
+SESSION = "GlueJobRunnerSession"  # name of the role session of a job run, as on AWS
+_SERVER_ENDED = "The job run ended because the local AWS was stopped or killed. Start the job again."
 
 
 class Jobs:
     """The job operations of AWS Glue.
 
-    :param state_dir: where definitions and runs are kept
-    :param store: where scripts lie, and what ``s3://`` means to Spark
+    :param state_dir: directory of the database with definitions and runs
+    :param store: holds the scripts, and the objects that Spark reads and writes as ``s3://``
     :param write_log: ``(region, group, stream, lines)`` into CloudWatch Logs
-    :param identity: who a caller's run of a job with this role is, its session of this name
-    :param processes: how many Spark runs have a process at once; further ones stay STARTING. The default is the
+    :param identity: ``(caller, role, session name)`` -> the identity of a job run that the caller starts
+    :param processes: number of Spark runs that have a process at once; further ones stay STARTING. The default is the
         environment's LAKEHOUSE_GLUE_PROCESSES, or two
+    :raises ValueError: LAKEHOUSE_GLUE_PROCESSES is not a whole number from 1 on
     """
 
     target = "AWSGlue"
@@ -56,7 +57,7 @@ class Jobs:
         self._store = store
         self._write_log = write_log
         self._identity = identity
-        self._slots = threading.BoundedSemaphore(processes or _processes())
+        self._slots = threading.BoundedSemaphore(processes or _process_limit())
         self._lock = threading.RLock()
         self._threads: dict[str, JobRun] = {}
         self._identities: dict[str, RunIdentity] = {}
@@ -114,36 +115,36 @@ class Jobs:
         name = request["JobName"]
         with self._lock:
             existing = self._job(name)
-            # What an update leaves out goes back to its default, as on AWS.
+            # Members that an update leaves out go back to their defaults, as on AWS.
             definition = definitions.completed({"Name": name, **request["JobUpdate"]})
             kept: Document = {key: existing[key] for key in ("Tags", "CreatedOn") if key in existing}
             self._documents.put(JOB, name, {**definition, **kept, "LastModifiedOn": epoch()})
         return {"JobName": name}
 
     def get_job(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        return {"Job": _described(self._job(request["JobName"]))}
+        return {"Job": _job_response(self._job(request["JobName"]))}
 
     def get_jobs(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         jobs, more = page(self._documents.all(JOB), request, limit=1000, default=100)
-        return {"Jobs": [_described(job) for job in jobs], **more}
+        return {"Jobs": [_job_response(job) for job in jobs], **more}
 
     def list_jobs(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        wanted = (request.get("Tags") or {}).items()
-        jobs = [job["Name"] for job in self._documents.all(JOB) if wanted <= (job.get("Tags") or {}).items()]
+        required = (request.get("Tags") or {}).items()
+        jobs = [job["Name"] for job in self._documents.all(JOB) if required <= (job.get("Tags") or {}).items()]
         names, more = page(jobs, request, limit=1000, default=100)
         return {"JobNames": names, **more}
 
     def batch_get_jobs(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         found = {name: self._documents.get(JOB, name) for name in request["JobNames"]}
         return {
-            "Jobs": [_described(job) for job in found.values() if job],
+            "Jobs": [_job_response(job) for job in found.values() if job],
             "JobsNotFound": [name for name, job in found.items() if not job],
         }
 
     def delete_job(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         name = request["JobName"]
         with self._lock:
-            # Active runs go on, as on AWS; with the job its history is gone.
+            # Active runs go on, as on AWS; ended ones are deleted with the job.
             self._documents.delete(JOB, name)
             for _, run in self._documents.newest(RUN, name):
                 if run["JobRunState"] not in UNFINISHED:
@@ -158,10 +159,10 @@ class Jobs:
             job = self._documents.get(JOB, name)
             if job is None:
                 raise AwsError("EntityNotFoundException", "Failed to start job run due to missing metadata")
-            again = self._run(name, request["JobRunId"]) if request.get("JobRunId") else None
-            if again and again["JobRunState"] in UNFINISHED:
-                raise invalid(f"Job run {again['Id']} is {again['JobRunState']}: wait for its end.")
-            run = _new_run(job, request, again)
+            previous = self._run(name, request["JobRunId"]) if request.get("JobRunId") else None
+            if previous and previous["JobRunState"] in UNFINISHED:
+                raise invalid(f"Job run {previous['Id']} is {previous['JobRunState']}: wait for its end.")
+            run = _new_run(job, request, previous)
             run["Region"] = caller.region
             active, waiting = self._unfinished(name)
             if active >= job["ExecutionProperty"]["MaxConcurrentRuns"]:
@@ -175,42 +176,40 @@ class Jobs:
         return {"JobRunId": run["Id"]}
 
     def get_job_run(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        return {"JobRun": _shown(self._run(request["JobName"], request["RunId"]))}
+        return {"JobRun": _run_response(self._run(request["JobName"], request["RunId"]))}
 
     def get_job_runs(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         self._job(request["JobName"])
         size = min(request.get("MaxResults") or 200, 200)
         token = request.get("NextToken")
         if token and not token.isdigit():
-            raise invalid(f"NextToken {token!r} is not one that GetJobRuns gave.")
-        # A place in the history and no offset: runs that start meanwhile move nothing.
+            raise invalid(f"NextToken {token!r} was not returned by GetJobRuns: pass the one of the previous page.")
+        # The token is a position in the history and not an offset, so runs that start meanwhile shift no page.
         found = self._documents.newest(RUN, request["JobName"], before=int(token) if token else None, limit=size + 1)
         more = {"NextToken": str(found[size - 1][0])} if len(found) > size else {}
-        return {"JobRuns": [_shown(run) for _, run in found[:size]], **more}
+        return {"JobRuns": [_run_response(run) for _, run in found[:size]], **more}
 
     def batch_stop_job_run(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         name = request["JobName"]
         self._job(name)
         answer: dict[str, Any] = {"SuccessfulSubmissions": [], "Errors": []}
         for run_id in request["JobRunIds"]:
-            which = {"JobName": name, "JobRunId": run_id}
+            submission = {"JobName": name, "JobRunId": run_id}
             try:
                 self._stop(name, run_id)
             except AwsError as error:
                 detail = {"ErrorCode": error.code, "ErrorMessage": error.message}
-                answer["Errors"].append({**which, "ErrorDetail": detail})
+                answer["Errors"].append({**submission, "ErrorDetail": detail})
             else:
-                answer["SuccessfulSubmissions"].append(which)
+                answer["SuccessfulSubmissions"].append(submission)
         return answer
 
-    # Bookmarks: the local AWS keeps none, as jobs by month must not use them.
+    # Bookmarks: the local AWS keeps none.
 
     def get_job_bookmark(self, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
         raise AwsError("EntityNotFoundException", f"Continuation for job {request['JobName']} not found.")
 
     reset_job_bookmark = get_job_bookmark
-
-    # Inside
 
     def _job(self, name: str) -> Document:
         job = self._documents.get(JOB, name)
@@ -225,7 +224,7 @@ class Jobs:
         return run
 
     def _unfinished(self, job: str) -> tuple[int, int]:
-        """How many runs of a job are active, and how many wait."""
+        """Return the numbers of a job's active and waiting runs."""
         states = [run["JobRunState"] for _, run in self._documents.newest(RUN, job)]
         return sum(state in ACTIVE for state in states), states.count("WAITING")
 
@@ -248,13 +247,13 @@ class Jobs:
             store=self._store,
             write_log=self._write_log,
             slot=self._slots,
-            started=self._started,
-            finished=self._finished,
+            on_started=self._on_started,
+            on_finished=self._on_finished,
         )
         self._threads[run["Id"]] = thread
         thread.start()
 
-    def _started(self, run_id: str) -> None:
+    def _on_started(self, run_id: str) -> None:
         with self._lock:
             run = self._documents.get(RUN, run_id)
             if run is not None:
@@ -264,7 +263,7 @@ class Jobs:
                     run["JobRunState"] = "RUNNING"
                 self._documents.put(RUN, run_id, run)
 
-    def _finished(self, run_id: str, state: str, error: str | None) -> None:
+    def _on_finished(self, run_id: str, state: str, error: str | None) -> None:
         with self._lock:
             self._threads.pop(run_id, None)
             identity = self._identities.pop(run_id, None)
@@ -312,21 +311,26 @@ class Jobs:
         thread.stop()
 
 
-def _processes() -> int:
+def _process_limit() -> int:
     text = os.environ.get("LAKEHOUSE_GLUE_PROCESSES", "2")
     if not text.isdigit() or not int(text):
         raise ValueError(f"LAKEHOUSE_GLUE_PROCESSES must be a whole number from 1 on, not {text!r}")
     return int(text)
 
 
-_OF_RUN = ("SecurityConfiguration", "NotificationProperty", "ExecutionClass", "JobRunQueuingEnabled")
-_OF_JOB = ("GlueVersion", "JobMode", "MaintenanceWindow")
+_RUN_SETTINGS = ("SecurityConfiguration", "NotificationProperty", "ExecutionClass", "JobRunQueuingEnabled")
+_JOB_SETTINGS = ("GlueVersion", "JobMode", "MaintenanceWindow")
 _HIDDEN = ("Region", "ExecutionStartedOn", "ExecutionRoleSessionPolicy")
 
 
-def _new_run(job: Document, request: Mapping[str, Any], again: Document | None) -> Document:
-    """A run as StartJobRun makes it, of the job, what the request changes, and an earlier run to repeat."""
-    arguments = request.get("Arguments") or (again or {}).get("Arguments") or {}
+def _new_run(job: Document, request: Mapping[str, Any], previous: Document | None) -> Document:
+    """Return the run that StartJobRun creates.
+
+    :param job: its definition
+    :param request: StartJobRun's, whose members override the job's
+    :param previous: an ended run to repeat with its arguments, or None
+    """
+    arguments = request.get("Arguments") or (previous or {}).get("Arguments") or {}
     definitions.check_arguments("Arguments", arguments)
     run: Document = {
         "Id": f"jr_{uuid.uuid4().hex}{uuid.uuid4().hex}",
@@ -338,28 +342,27 @@ def _new_run(job: Document, request: Mapping[str, Any], again: Document | None) 
         "Arguments": arguments,
         "Timeout": request.get("Timeout") or job["Timeout"],
         "PredecessorRuns": [],
-        **{name: job[name] for name in (*_OF_JOB, *_OF_RUN) if name in job},
-        **{name: request[name] for name in _OF_RUN if request.get(name) is not None},
+        **{name: job[name] for name in (*_JOB_SETTINGS, *_RUN_SETTINGS) if name in job},
+        **{name: request[name] for name in _RUN_SETTINGS if request.get(name) is not None},
     }
-    if again:
-        run["PreviousRunId"] = again["Id"]
+    if previous:
+        run["PreviousRunId"] = previous["Id"]
     definitions.check_timeout(run["Timeout"])
     definitions.check_execution_class({**job, **run})
-    asked = {name: request[name] for name in definitions.CAPACITY_MEMBERS if request.get(name) is not None}
+    requested = {name: request[name] for name in definitions.CAPACITY_MEMBERS if request.get(name) is not None}
     own = ("WorkerType", "NumberOfWorkers") if "WorkerType" in job else ("MaxCapacity",)
-    run |= definitions.capacity(job, asked or {name: job[name] for name in own})
-    prefix = {**(job.get("DefaultArguments") or {}), **arguments}.get("--custom-logGroup-prefix")
-    kind = "python-jobs" if job["Command"]["Name"] == "pythonshell" else "jobs"
-    run["LogGroupName"] = prefix or f"/aws-glue/{kind}"
+    run |= definitions.capacity(job, requested or {name: job[name] for name in own})
+    prefix = {**(job.get("DefaultArguments") or {}), **arguments}.get(LOG_PREFIX)
+    run["LogGroupName"] = prefix or log_group_prefix(job["Command"]["Name"])
     return run
 
 
-_OF_END = ("CompletedOn", "ErrorMessage", "ExecutionTime", "DPUSeconds", "ExecutionStartedOn")
+_END_MEMBERS = ("CompletedOn", "ErrorMessage", "ExecutionTime", "DPUSeconds", "ExecutionStartedOn")
 
 
 def _next_attempt(run: Document) -> Document:
-    """The run that Glue itself starts after one that failed."""
-    kept = {name: value for name, value in run.items() if name not in _OF_END}
+    """Return the run with which Glue retries a failed one."""
+    kept = {name: value for name, value in run.items() if name not in _END_MEMBERS}
     first, attempt = run["Id"].partition("_attempt_")[0], run["Attempt"] + 1
     now = epoch()
     return {
@@ -375,8 +378,8 @@ def _next_attempt(run: Document) -> Document:
 
 def _ended(run: Document, state: str, error: str | None) -> Document:
     now = epoch()
-    begun = run.get("ExecutionStartedOn")
-    seconds = round(now - begun) if begun else 0
+    started_on = run.get("ExecutionStartedOn")
+    seconds = round(now - started_on) if started_on else 0
     ended = {**run, "JobRunState": state, "CompletedOn": now, "LastModifiedOn": now, "ExecutionTime": seconds}
     ended["DPUSeconds"] = round(seconds * run["MaxCapacity"], 3)
     if error:
@@ -384,14 +387,14 @@ def _ended(run: Document, state: str, error: str | None) -> Document:
     return ended
 
 
-def _shown(run: Document) -> Document:
-    """A run as GetJobRun gives it; one that goes on has the seconds so far."""
-    shown = {name: value for name, value in run.items() if name not in _HIDDEN}
-    begun = run.get("ExecutionStartedOn")
-    shown.setdefault("ExecutionTime", int(epoch() - begun) if begun else 0)
-    return shown
+def _run_response(run: Document) -> Document:
+    """Return a run as GetJobRun does; ExecutionTime of an unfinished one is the seconds so far."""
+    response = {name: value for name, value in run.items() if name not in _HIDDEN}
+    started_on = run.get("ExecutionStartedOn")
+    response.setdefault("ExecutionTime", int(epoch() - started_on) if started_on else 0)
+    return response
 
 
-def _described(job: Document) -> Document:
-    """A job as GetJob gives it: its tags are GetTags' to tell."""
+def _job_response(job: Document) -> Document:
+    """Return a job as GetJob does: without its tags, which GetTags returns."""
     return {name: value for name, value in job.items() if name != "Tags"}

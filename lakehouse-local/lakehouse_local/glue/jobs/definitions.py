@@ -1,4 +1,4 @@
-"""What Glue accepts as a job: defaults, bounds and the settings that exclude each other."""
+"""The definition of a Glue job: defaults, bounds, and settings that exclude each other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakehouse_local.http.wire import AwsError
+from lakehouse_local.s3.uri import split_s3_uri
 
 Definition = dict[str, Any]
 
@@ -42,25 +43,27 @@ def invalid(message: str) -> AwsError:
 
 
 def completed(given: Mapping[str, Any]) -> Definition:
-    """A job as CreateJob or UpdateJob leaves it: what was given, with AWS's defaults.
+    """Return the definition that CreateJob or UpdateJob stores: the given members with AWS's defaults.
 
-    ExecutionClass is left out unless given, as AWS does.
+    ExecutionClass has no default, as on AWS.
 
     :raises AwsError: InvalidInputException
     """
     definition = {name: value for name, value in given.items() if value is not None}
     command = dict(definition.get("Command") or {})
-    kind = command.get("Name", "")
+    command_name = command.get("Name", "")
     if not definition.get("Role"):
         raise invalid("Role is required: the name or ARN of an IAM role.")
-    if kind not in COMMANDS:
-        raise invalid(f"Command.Name must be one of {', '.join(COMMANDS)}, not {kind!r}.")
+    if command_name not in COMMANDS:
+        raise invalid(f"Command.Name must be one of {', '.join(COMMANDS)}, not {command_name!r}.")
     location = command.get("ScriptLocation", "")
-    if not location.startswith(("s3://", "s3a://", "s3n://")):
-        raise invalid(f"Command.ScriptLocation must be an s3:// URI, not {location!r}.")
-    command.setdefault("PythonVersion", "3" if kind in SPARK_COMMANDS else "3.9")
+    try:
+        split_s3_uri(location)
+    except ValueError:
+        raise invalid(f"Command.ScriptLocation must be an s3:// URI, not {location!r}.") from None
+    command.setdefault("PythonVersion", "3" if command_name in SPARK_COMMANDS else "3.9")
     definition["Command"] = command
-    if kind in SPARK_COMMANDS:
+    if command_name in SPARK_COMMANDS:
         definition.setdefault("GlueVersion", DEFAULT_GLUE_VERSION)
     definition.setdefault("JobMode", "SCRIPT")
     definition.setdefault("MaxRetries", 0)
@@ -79,9 +82,11 @@ def completed(given: Mapping[str, Any]) -> Definition:
 
 
 def capacity(definition: Mapping[str, Any], given: Mapping[str, Any]) -> Definition:
-    """MaxCapacity, AllocatedCapacity, WorkerType and NumberOfWorkers, of a job or of a run that asks for its own.
+    """Return MaxCapacity, AllocatedCapacity, WorkerType and NumberOfWorkers of a job, or of a run that sets its own.
 
-    :raises AwsError: InvalidInputException for settings that exclude each other
+    :param definition: the job
+    :param given: the job's or StartJobRun's own settings
+    :raises AwsError: InvalidInputException for settings out of bounds or that exclude each other
     """
     workers, worker_type = given.get("NumberOfWorkers"), given.get("WorkerType")
     units = given.get("MaxCapacity", given.get("AllocatedCapacity"))
@@ -106,7 +111,7 @@ def capacity(definition: Mapping[str, Any], given: Mapping[str, Any]) -> Definit
 
 
 def default_timeout(definition: Mapping[str, Any]) -> int:
-    """Minutes: 480 from Glue 5.0 on, 2,880 before and for Python shell jobs."""
+    """Return the timeout in minutes: 480 from Glue 5.0 on, 2,880 before and for Python shell jobs."""
     return 480 if glue_version(definition) >= 5 else 2880
 
 
@@ -114,7 +119,10 @@ def glue_version(definition: Mapping[str, Any]) -> float:
     try:
         return float(definition.get("GlueVersion", "0"))
     except ValueError:
-        raise invalid(f"GlueVersion {definition.get('GlueVersion')!r} is not one that AWS Glue has.") from None
+        raise invalid(
+            f"GlueVersion {definition.get('GlueVersion')!r} is not a version of AWS Glue, "
+            f"as {DEFAULT_GLUE_VERSION} is one."
+        ) from None
 
 
 def check_timeout(minutes: int) -> None:
@@ -133,10 +141,10 @@ def check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     size = 0
     for key, value in arguments.items():
         if not isinstance(value, str):
-            raise invalid(f"{name} must be text by name: {key} is {value!r}.")
+            raise invalid(f"{name} must have text values: {key} is {value!r}.")
         size += len(key.encode()) + len(value.encode())
     if size > _ARGUMENT_BYTES:
-        raise invalid(f"{name} have {size:,} bytes in all; AWS Glue takes at most {_ARGUMENT_BYTES:,}.")
+        raise invalid(f"{name} have {size:,} bytes in all; AWS Glue accepts at most {_ARGUMENT_BYTES:,}.")
 
 
 def _units(units: float) -> Definition:

@@ -1,8 +1,8 @@
-"""The program of a Glue run's process: a watcher that leads the process group, and below it the script.
+"""The program of a job run's process: a watcher that leads the process group, and the script as its child.
 
 Started by file name, with nothing but the standard library, as ``launcher.py SPECIFICATION LIFELINE``: a JSON file
-(script, arguments, outcome) and a pipe's file descriptor. When the server dies, however it dies, the pipe reports its
-end and the watcher kills the whole group: script, Java and whatever else they started.
+(script, arguments, outcome) and the file descriptor of a pipe. When the server dies, in whatever way, the pipe is
+closed and the watcher kills the whole group: script, Java and all processes that they started.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST = 2000  # characters of an error message
 
 
 def watch(script: int, lifeline: int) -> int:
-    """Wait for the script's process; kill the group when the lifeline ends first. Returns the exit status."""
+    """Wait for the script's process and return its exit status; kill the group if the lifeline is closed first."""
     finished, finish = os.pipe()
     os.set_blocking(finish, False)
     signal.set_wakeup_fd(finish)
@@ -37,7 +37,7 @@ def watch(script: int, lifeline: int) -> int:
 
 
 def run(specification: dict[str, Any]) -> int:
-    """Run the script as ``__main__``; what it raises is written to the outcome file."""
+    """Run the script as ``__main__`` and return the exit status; an exception is written to the outcome file."""
     script = specification["script"]
     sys.argv = [script, *specification["arguments"]]
     sys.path[0] = os.path.dirname(script)
@@ -53,36 +53,37 @@ def run(specification: dict[str, Any]) -> int:
             return 0
         if isinstance(exit_.code, str):
             print(exit_.code, file=sys.stderr)
-        return _failed(specification, f"SystemExit: {exit_.code}", exit_.code if isinstance(exit_.code, int) else 1)
+        status = exit_.code if isinstance(exit_.code, int) else 1
+        return _write_error(specification, f"SystemExit: {exit_.code}", status)
     except BaseException as error:
-        error.__traceback__ = _of_script(error.__traceback__, script)
+        error.__traceback__ = _script_traceback(error.__traceback__, script)
         traceback.print_exception(type(error), error, error.__traceback__)
-        return _failed(specification, message(error), 1)
+        return _write_error(specification, message(error), 1)
     return 0
 
 
 def message(error: BaseException) -> str:
-    """An exception as a job run's ErrorMessage has it: ``ValueError: ...``, the class without its module."""
+    """Return the ErrorMessage of a job run that raised an exception: ``ValueError: ...``, without the module."""
     text = ": ".join(part for part in (type(error).__name__, str(error).strip()) if part)
     java = getattr(error, "java_exception", None)
     if java is not None:
-        # Py4J's text goes on with Java's whole stack: what failed and its cause are enough.
+        # Py4J's text contains Java's whole stack; the error and its cause are enough.
         lines = [line for line in text.splitlines() if not line.lstrip().startswith(("at ", "... "))]
         causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
         text = " ".join([*lines[:2], *(f"(caused by {cause})" for cause in causes[-1:])])
     if missing := re.search(r"Could not initialize target File System for URI : s3[an]?://([^/\s]+)", text):
-        text = f"The specified bucket does not exist, or did not when the run began: {missing[1]}. {text}"
+        text = f"The specified bucket does not exist, or did not exist when the run started: {missing[1]}. {text}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _of_script(trace: TracebackType | None, script: str) -> TracebackType | None:
+def _script_traceback(trace: TracebackType | None, script: str) -> TracebackType | None:
     found = trace
     while found is not None and found.tb_frame.f_code.co_filename != script:
         found = found.tb_next
     return found or trace
 
 
-def _failed(specification: dict[str, Any], error: str, status: int) -> int:
+def _write_error(specification: dict[str, Any], error: str, status: int) -> int:
     outcome = specification["outcome"]
     with open(f"{outcome}.part", "w", encoding="utf-8") as file:
         json.dump({"error": error}, file)
@@ -97,7 +98,7 @@ def main() -> None:
     script = os.fork()
     if script:
         status = watch(script, lifeline)
-        # A script that was killed may leave Java behind, which the server kills with the group.
+        # A script that was killed can leave Java running, which the server kills with the group.
         os._exit(status if status >= 0 else 128 - status)
     os.close(lifeline)
     sys.exit(run(specification))

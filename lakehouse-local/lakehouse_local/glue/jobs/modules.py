@@ -1,4 +1,4 @@
-"""Python modules that a job asks for: what is there already is used, the rest is installed once under the root."""
+"""Python modules that a job requires: installed ones are used, missing ones are installed once under the root."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import sys
 import threading
 from pathlib import Path
 
+from lakehouse_local.errors import LocalAwsError
 from lakehouse_local.s3.store import SCRATCH, ObjectStore
+from lakehouse_local.s3.uri import split_s3_uri
 
-FOLDER = ".python"  # under the store's root: one directory for each list of modules
+FOLDER = ".python"  # under the store's root: one directory for each list of modules, named by a hash of it
 _SECONDS = 900
 _lock = threading.Lock()
 
 
-class ModuleInstallError(Exception):
-    """Modules that could not be installed, with the installer's own last words."""
+class ModuleInstallError(LocalAwsError):
+    """Python modules cannot be installed; the message ends with the installer's last output."""
 
 
 def listed(argument: str) -> list[str]:
-    """The parts of a comma-separated job argument."""
+    """Return the parts of a comma-separated job argument."""
     return [part.strip() for part in argument.split(",") if part.strip()]
 
 
-def installed(wanted: list[str], store: ObjectStore) -> Path | None:
-    """A directory with the modules, or None when all of them are importable already.
+def installed(requirements: list[str], store: ObjectStore) -> Path | None:
+    """Return a directory with the modules; None if all of them are importable already.
 
-    :param wanted: requirements as pip takes them, or s3:// URIs of wheels
-    :raises ModuleInstallError: in a sentence
+    :param requirements: requirements as pip takes them, or s3:// URIs of wheels
+    :raises ModuleInstallError: a wheel does not exist, or the installer failed
     """
-    missing = [requirement for requirement in wanted if not _satisfied(requirement)]
+    missing = [requirement for requirement in requirements if not _satisfied(requirement)]
     if not missing:
         return None
     name = hashlib.sha256("\n".join([sys.version, *sorted(missing)]).encode()).hexdigest()[:16]
@@ -47,8 +49,8 @@ def _satisfied(requirement: str) -> bool:
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        asked = Requirement(requirement)
-        return not asked.extras and importlib.metadata.version(asked.name) in asked.specifier
+        parsed = Requirement(requirement)
+        return not parsed.extras and importlib.metadata.version(parsed.name) in parsed.specifier
     except (InvalidRequirement, importlib.metadata.PackageNotFoundError):
         return False
 
@@ -62,9 +64,9 @@ def _install(requirements: list[str], target: Path, store: ObjectStore) -> None:
         command = [*_installer(), "--target", str(scratch / "lib"), *sources]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         if done.returncode:
-            said = " ".join((done.stderr or done.stdout).split())[-600:]
+            output = " ".join((done.stderr or done.stdout).split())[-600:]
             raise ModuleInstallError(
-                f"--additional-python-modules {','.join(requirements)} could not be installed: {said}"
+                f"--additional-python-modules {','.join(requirements)} could not be installed: {output}"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         (scratch / "lib").rename(target)
@@ -77,11 +79,14 @@ def _install(requirements: list[str], target: Path, store: ObjectStore) -> None:
 
 
 def _source(requirement: str, scratch: Path, store: ObjectStore) -> str:
-    if not requirement.startswith(("s3://", "s3a://", "s3n://")):
+    """Return a requirement as the installer takes it: a wheel in S3 becomes a local file."""
+    try:
+        _, key = split_s3_uri(requirement)
+    except ValueError:
         return requirement
     if not store.exists(requirement):
         raise ModuleInstallError(f"--additional-python-modules names {requirement}, which does not exist")
-    wheel = scratch / requirement.rpartition("/")[2]
+    wheel = scratch / key.rpartition("/")[2]
     wheel.write_bytes(store.read(requirement))
     return str(wheel)
 

@@ -1,4 +1,4 @@
-"""Processes of Glue runs: each leads a group of its own, and none outlives the server."""
+"""Processes of job runs: each leads a process group of its own, and none outlives the server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class GroupProcess:
-    """A running launcher with all that its script starts.
+    """A running launcher with all processes that its script starts.
 
     :param specification: the launcher's JSON file
-    :param environment: the process's whole environment; the server's own is not inherited
+    :param environment: all variables of the process; the server's are not inherited
     :param directory: the working directory
     :param output: file for standard output
     :param error: file for standard error
@@ -49,15 +49,15 @@ class GroupProcess:
         return self._process.pid
 
     def wait(self, seconds: float) -> int | None:
-        """The exit status, or None when it still runs after so many seconds."""
+        """Wait for the end; return the exit status, or None if the process still runs after so many seconds."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def end(self) -> None:
-        """Kill what is left of the group and wait for its leader."""
-        # The leader may be gone and others of its group still be there.
+        """Kill the remaining processes of the group and wait for its leader."""
+        # Others of the group may still run after its leader ended.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -66,17 +66,20 @@ class GroupProcess:
             self._lifeline = -1
 
 
-# What a process needs of the server's environment; credentials and settings of the server's owner are not among it.
+# Variables that a process inherits from the server; credentials and settings of the server's owner are not among them.
 _INHERITED = ("PATH", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
 
 
 def base_environment(directory: Path) -> dict[str, str]:
-    """The environment that every run has, before its own variables."""
+    """Return the environment variables that every run has.
+
+    :param directory: the run's directory
+    """
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         "TMPDIR": str(directory / "tmp"),
         "TZ": "UTC",
-        # Or Java and Python cannot name objects whose keys are not ASCII.
+        # Without these Java and Python cannot name objects whose keys are not ASCII.
         "LC_ALL": "C.UTF-8",
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",

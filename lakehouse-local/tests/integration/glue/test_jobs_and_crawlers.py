@@ -1,4 +1,4 @@
-"""Glue's jobs and crawlers over HTTP, as boto3 sees them; one Spark run for all that Spark is to do."""
+"""Jobs and crawlers through boto3; one Spark run covers everything that needs Spark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 def wait_for(condition, seconds=90.0, pause=0.05):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"the condition is still false after {seconds:g} seconds"
         time.sleep(pause)
     return found
 
@@ -30,7 +30,7 @@ def glue(boto):
 
 @pytest.fixture
 def make_job(boto, bucket):
-    """Create a job of a script; its name."""
+    """Create a job from a script, and return its name."""
 
     def make(script, command="pythonshell", **settings):
         name = f"job-{uuid.uuid4().hex[:12]}"
@@ -206,7 +206,7 @@ def test_a_spark_job(glue, boto, bucket, database, make_job):
     ended = run(glue, name, **arguments)
     output = log(boto, "/aws-glue/jobs/output", ended["Id"])
     errors = log(boto, "/aws-glue/jobs/error", ended["Id"])
-    # The last line of the script fails on purpose: everything before it is done.
+    # The last line of the script fails on purpose, after everything else succeeded.
     assert (
         ended["ErrorMessage"] == f"AnalysisException: [PATH_NOT_FOUND] Path does not exist: s3://{bucket}/nothing."
     ), errors
@@ -237,5 +237,5 @@ def test_a_restart_after_a_kill(start_local, tmp_path):
     glue = start_local(local.root).client("glue")
     found = glue.get_job_run(JobName="job", RunId=run_id)["JobRun"]
     assert found["JobRunState"] == "FAILED"
-    assert found["ErrorMessage"].startswith("The run ended with the local AWS")
+    assert found["ErrorMessage"].startswith("The job run ended because the local AWS was stopped or killed.")
     assert glue.get_job(JobName="job")["Job"]["Command"]["ScriptLocation"] == "s3://code/a.py"

@@ -1,4 +1,4 @@
-"""Jobs and crawlers without a server: a store, a catalogue and a list of log lines."""
+"""Fixtures for jobs and crawlers without a server: a store, a Data Catalog and a list of log lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lakehouse_local.s3.store import STATE, ObjectStore
 
 
 class Calls:
-    """A service's operations as functions: `calls.StartJobRun(JobName=...)`."""
+    """The operations of a service as functions: `calls.StartJobRun(JobName=...)`."""
 
     def __init__(self, service):
         self.service = service
@@ -25,10 +25,10 @@ class Calls:
 
 
 def wait_for(condition, seconds=30.0):
-    """Wait until the condition gives something true, and return that."""
+    """Wait until the condition returns a true value, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"the condition is still false after {seconds:g} seconds"
         time.sleep(0.02)
     return found
 
@@ -57,7 +57,7 @@ def catalog(state_dir):
 
 @pytest.fixture
 def logs():
-    """What was written to CloudWatch Logs: (region, group, stream, line)."""
+    """A writer for CloudWatch Logs that keeps its lines: (region, group, stream, line)."""
     lines = []
 
     def write(region, group, stream, added):

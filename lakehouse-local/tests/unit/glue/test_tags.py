@@ -1,4 +1,4 @@
-"""Tags of Glue's resources."""
+"""Tags of Glue's resources, stored and deleted with them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_tags_come_and_go_with_their_resource(
     tags = Tags(tmp_path / "tags.sqlite")
     resource = f"arn:aws:glue:us-east-1:123456789012:{arn}"
     tags.follow(create, request_, CALLER)
-    assert tags.of(resource) == {}
+    assert tags.get(resource) == {}
     tags.follow(create, {**request_, "Tags": {"team": "data"}}, CALLER)
     tags.follow("GetJob", {"JobName": "J"}, CALLER)
     tags.close()
     again = Tags(tmp_path / "tags.sqlite")
-    assert again.of(resource) == {"team": "data"}
+    assert again.get(resource) == {"team": "data"}
     again.follow(*delete, CALLER)
-    assert again.of(resource) == {}
+    assert again.get(resource) == {}
     again.close()

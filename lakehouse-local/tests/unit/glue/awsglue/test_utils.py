@@ -1,4 +1,4 @@
-"""getResolvedOptions: AWS's argument rules. The package is found as a script finds it, by the name awsglue."""
+"""getResolvedOptions: AWS's rules for arguments. The package is imported by the name awsglue, as scripts do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def resolve(utils, arguments, *options):
     return utils.getResolvedOptions(["script.py", *arguments], list(options))
 
 
-def test_values_by_name_and_what_glue_adds(utils):
+def test_values_by_name_and_those_that_glue_adds(utils):
     found = resolve(
         utils, ["--JOB_NAME", "clean", "--JOB_RUN_ID", "jr_1", "--YEAR", "2024", "--other", "x"], "JOB_NAME", "YEAR"
     )
@@ -44,27 +44,27 @@ def test_values_by_name_and_what_glue_adds(utils):
     [
         (["--YEAR=2024"], ["YEAR"], "2024"),
         (["--YEAR", "2023", "--YEAR", "2024"], ["YEAR"], "2024"),  # the last wins
-        (["--YEA", "2024"], ["YEAR"], "2024"),  # an unambiguous beginning will do
+        (["--YEA", "2024"], ["YEAR"], "2024"),  # an unambiguous prefix is accepted
         (["--YEAR", ""], ["YEAR"], ""),
         (["--unknown", "1", "--YEAR", "2024"], ["YEAR"], "2024"),
     ],
 )
-def test_how_a_value_is_found(utils, arguments, options, expected):
+def test_a_value_by_argparses_rules(utils, arguments, options, expected):
     assert resolve(utils, arguments, *options)[options[0]] == expected
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "says"),
+    ("arguments", "options", "message"),
     [
         ([], ["YEAR"], "the following arguments are required: --YEAR"),
         (["--year", "2024"], ["YEAR"], "required: --YEAR"),  # names are case-sensitive
-        (["--YEAR", "-1x"], ["YEAR"], "expected one argument"),  # so do values with a dash
+        (["--YEAR", "-1x"], ["YEAR"], "expected one argument"),  # a value that begins with a dash is an option
         (["--YE", "1"], ["YEAR", "YEARS"], "ambiguous option"),
         (["--job-bookmark-option", "on"], [], "invalid choice"),
     ],
 )
-def test_refused_arguments(utils, arguments, options, says):
-    with pytest.raises(utils.GlueArgumentError, match=says):
+def test_refused_arguments(utils, arguments, options, message):
+    with pytest.raises(utils.GlueArgumentError, match=message):
         resolve(utils, arguments, *options)
 
 

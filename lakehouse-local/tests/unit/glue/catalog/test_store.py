@@ -60,7 +60,7 @@ def test_the_input_is_left_as_it_was(catalog: Catalog) -> None:
 
 
 def test_missing_things(catalog: Catalog) -> None:
-    for call, what in [
+    for call, message in [
         (lambda: catalog.get_database("none"), "Database none not found"),
         (lambda: catalog.delete_database("none"), "Database none not found"),
         (lambda: catalog.create_table("none", table()), "Database none not found"),
@@ -72,7 +72,7 @@ def test_missing_things(catalog: Catalog) -> None:
         (lambda: catalog.get_partitions("db", "none"), "Table db.none not found"),
         (lambda: catalog.create_partitions("db", "none", []), "Table db.none not found"),
     ]:
-        with refused("EntityNotFoundException", what):
+        with refused("EntityNotFoundException", message):
             call()
 
 

@@ -37,7 +37,7 @@ def calls(service):
 
 @pytest.fixture
 def create(calls):
-    """Create the crawler of one or more paths."""
+    """Create a crawler of one or more paths."""
 
     def create(*paths, name="crawler", **settings):
         targets = {"S3Targets": [path if isinstance(path, dict) else {"Path": path} for path in paths]}
@@ -61,7 +61,7 @@ def put(store):
 
 @pytest.fixture
 def crawl(calls):
-    """Run the crawler to its end; the crawl's record."""
+    """Run the crawler to its end; return the crawl."""
 
     def crawl(name="crawler"):
         calls.StartCrawler(Name=name)
@@ -155,7 +155,7 @@ class TestTables:
         crawl()
         assert catalog.get_partitions("lake", "t")[0]["Values"] == ["2024-01-01 00:00"]
 
-    def test_folders_of_unlike_objects_are_tables_each(self, create, put, crawl, catalog, store):
+    def test_folders_of_different_objects_are_separate_tables(self, create, put, crawl, catalog, store):
         put("lake/a/1.parquet", id=[1])
         put("lake/b/1.parquet", other=["x"], more=[1.5])
         store.write("s3://data/lake/notes.csv", b"id,x\n1,2\n")
@@ -164,7 +164,7 @@ class TestTables:
         assert names(catalog) == ["raw_a", "raw_b", "raw_notes_csv"]
         assert catalog.get_table("lake", "raw_notes_csv")["StorageDescriptor"]["Location"] == "s3://data/lake/notes.csv"
 
-    def test_columns_that_have_too_little_in_common_part_a_table(self, create, put, crawl, catalog):
+    def test_folders_with_too_few_common_columns_are_separate_tables(self, create, put, crawl, catalog):
         put("t/k=1/a.parquet", a=[1], b=[1], c=[1])
         put("t/k=2/a.parquet", a=[1])
         create("s3://data/t/", name="apart")
@@ -211,7 +211,7 @@ class TestTables:
         crawl()
         assert names(catalog) == ["data"]
 
-    def test_what_is_no_data(self, create, put, crawl, catalog, store, logs):
+    def test_objects_that_are_no_data_are_left_out(self, create, put, crawl, catalog, store, logs):
         put("t/a.parquet", id=[1])
         for name, content in (
             ("_SUCCESS", b""),
@@ -223,9 +223,9 @@ class TestTables:
         create("s3://data/t/", "s3://data/empty/")
         assert summary(crawl()) == {("TABLE", "ADD"): (1, ["t"])}
         assert names(catalog) == ["t"]
-        said = "\n".join(line for *_, line in logs.lines)
-        assert "s3://data/t/bad.parquet could not be classified and is left out: it begins as parquet" in said
-        assert "No objects to classify under s3://data/empty/" in said
+        output = "\n".join(line for *_, line in logs.lines)
+        assert "s3://data/t/bad.parquet could not be classified and is left out: it begins as parquet" in output
+        assert "No objects to classify under s3://data/empty/" in output
 
     def test_exclusions_and_samples(self, create, put, crawl, catalog):
         put("t/keep/a.parquet", id=[1])
@@ -278,7 +278,7 @@ class TestChanges:
         crawl()
         assert columns(catalog.get_table("lake", "t")) == {"a": "int", "b": "bigint", "c": "bigint", "d": "bigint"}
 
-    def test_what_is_gone_is_deleted(self, create, put, crawl, catalog):
+    def test_tables_and_partitions_without_objects_are_deleted(self, create, put, crawl, catalog):
         file = put("t/k=1/a.parquet", a=[1])
         put("t/k=2/a.parquet", a=[1])
         other = put("u/a.parquet", a=[1])
@@ -291,7 +291,7 @@ class TestChanges:
         assert summary(crawl()) == {("TABLE", "DELETE"): (1, ["u"]), ("PARTITION", "DELETE"): (1, ["t['1']"])}
         assert names(catalog) == ["mine", "t"]
 
-    def test_what_is_gone_is_deprecated_by_default_and_may_come_back(self, create, put, crawl, catalog):
+    def test_a_table_without_objects_is_deprecated_by_default_and_may_come_back(self, create, put, crawl, catalog):
         file = put("t/a.parquet", a=[1])
         create("s3://data/t/")
         crawl()
@@ -311,7 +311,7 @@ class TestChanges:
         put("t/k=2/b.parquet", a=[1], b=[1], c=[1])
         assert summary(crawl()) == {("PARTITION", "ADD"): (1, ["t['2']"])}
 
-    def test_other_partition_keys_make_the_table_anew(self, create, put, crawl, catalog):
+    def test_a_table_with_other_partition_keys_is_created_again(self, create, put, crawl, catalog):
         put("t/k=1/a.parquet", a=[1]).unlink()
         file = put("t/k=1/a.parquet", a=[1])
         create("s3://data/t/")
@@ -321,7 +321,7 @@ class TestChanges:
         crawl()
         assert [each["Values"] for each in catalog.get_partitions("lake", "t")] == [["1", "2"]]
 
-    def test_what_a_person_added_stays(self, create, put, crawl, catalog):
+    def test_members_that_a_user_added_stay(self, create, put, crawl, catalog):
         put("t/a.parquet", a=[1])
         create("s3://data/t/")
         crawl()
@@ -342,7 +342,7 @@ class TestChanges:
 
 class TestCrawls:
     @pytest.mark.parametrize(
-        ("settings", "path", "says"),
+        ("settings", "path", "message"),
         [
             ({}, "s3://none/x/", "The specified bucket does not exist"),
             (
@@ -352,12 +352,12 @@ class TestCrawls:
             ),
         ],
     )
-    def test_a_crawl_that_fails(self, calls, create, put, crawl, settings, path, says):
+    def test_a_crawl_that_fails(self, calls, create, put, crawl, settings, path, message):
         put("t/a.parquet", a=[1])
         create(path, **settings)
         record = crawl()
         assert record["State"] == "FAILED"
-        assert says in record["ErrorMessage"]
+        assert message in record["ErrorMessage"]
         last = calls.GetCrawler(Name="crawler")["Crawler"]["LastCrawl"]
         assert (last["Status"], last["ErrorMessage"]) == ("FAILED", record["ErrorMessage"])
 
@@ -440,7 +440,9 @@ class TestCrawls:
                 ("crashed", "FAILED"),
                 (done["CrawlId"], "COMPLETED"),
             ]
-            assert "ended with the local AWS" in found[0]["ErrorMessage"]
+            assert found[0]["ErrorMessage"] == (
+                "The crawl ended because the local AWS was stopped or killed. Start the crawler again."
+            )
             assert Calls(again).GetCrawler(Name="crawler")["Crawler"]["State"] == "READY"
         finally:
             again.close()
@@ -477,15 +479,18 @@ class TestDefinitions:
             getattr(calls, operation)(Name="none", CrawlerName="none")
 
     @pytest.mark.parametrize(
-        ("settings", "says"),
+        ("settings", "message"),
         [
             ({"Role": ""}, "Role is required"),
             ({"DatabaseName": ""}, "DatabaseName is required"),
             ({"Targets": {}}, "At least one target"),
             ({"Targets": {"S3Targets": [{"Path": "/tmp/x"}]}}, "must be s3://bucket/folder, not '/tmp/x'"),
-            ({"Targets": {"JdbcTargets": [{"Path": "x"}]}}, "JdbcTargets; the local AWS crawls S3Targets only"),
+            (
+                {"Targets": {"JdbcTargets": [{"Path": "x"}]}},
+                "JdbcTargets, not supported by the local AWS: it crawls S3",
+            ),
             ({"Targets": {"S3Targets": [{"Path": "s3://a/b", "SampleSize": 500}]}}, "from 1 to 249"),
-            ({"Targets": {"S3Targets": [{"Path": "s3://a/b", "Exclusions": ["{a"]}]}}, "'{a' is no glob"),
+            ({"Targets": {"S3Targets": [{"Path": "s3://a/b", "Exclusions": ["{a"]}]}}, "'{a' is not a valid glob"),
             ({"Configuration": "{"}, "not valid JSON"),
             ({"Configuration": "{}"}, '"Version": 1.0'),
             (
@@ -497,7 +502,7 @@ class TestDefinitions:
             ({"RecrawlPolicy": {"RecrawlBehavior": "CRAWL_EVENT_MODE"}}, "S3 events"),
         ],
     )
-    def test_refused(self, create, settings, says):
-        with pytest.raises(AwsError, match=says) as refused:
+    def test_refused(self, create, settings, message):
+        with pytest.raises(AwsError, match=message) as refused:
             create("s3://data/t/", **settings)
         assert refused.value.code == "InvalidInputException"

@@ -38,7 +38,7 @@ def text(tmp_path, content, name="a"):
         ("a\tb\n1\t2\n", "\t", True, {"a": "bigint", "b": "bigint"}, 1),
         ('id,"a, b"\n1,"x, y"\n', ",", False, {"col0": "string", "col1": "string"}, 2),  # no name has a comma
         ('id,note\n1,"x, y"\n', ",", True, {"id": "bigint", "note": "string"}, 1),
-        ("a,b\nc,d\n", ",", False, {"col0": "string", "col1": "string"}, 2),  # nothing tells a header
+        ("a,b\nc,d\n", ",", False, {"col0": "string", "col1": "string"}, 2),  # nothing shows that it is a header
         ("a,a\n1,2\n", ",", False, {"col0": "string", "col1": "string"}, 2),
         ("id,x\n1,\n2,\n", ",", True, {"id": "bigint", "x": "string"}, 2),
         ("\ufeffid;x\n1;2\n", ";", True, {"id": "bigint", "x": "bigint"}, 1),
@@ -74,21 +74,21 @@ def test_gzip(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"PAR1 but not really", "begins as parquet and cannot be read"),
         (b"ORC nor this", "begins as orc"),
         (b"just words\nin lines\n", "no common delimiter"),
         (b"a,b\n1\n", "no common delimiter"),
         (b'{"a": 1', "begins as JSON"),
-        (b"[1, 2]", "records are no objects"),
+        (b"[1, 2]", "records are not objects"),
         (b"\xff\xfe\x00\x01", "neither Parquet, ORC nor UTF-8 text"),
         (b"a\x00b", "neither Parquet, ORC nor text"),
         (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:40], "not a whole gzip file"),
     ],
 )
-def test_what_no_classifier_knows(tmp_path, content, says):
-    with pytest.raises(Unclassifiable, match=says):
+def test_an_object_that_no_classifier_recognizes(tmp_path, content, message):
+    with pytest.raises(Unclassifiable, match=message):
         text(tmp_path, content)
 
 

@@ -1,4 +1,4 @@
-"""Jobs and their runs, as real Python processes."""
+"""Jobs, and job runs as real Python processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FINAL = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR")
 
 @pytest.fixture
 def start(state_dir, store, logs):
-    """Make the service, as often as a test restarts it."""
+    """Start the service; a second call restarts it on the same state."""
     made = []
 
     def make():
@@ -44,7 +44,7 @@ def calls(start):
 
 @pytest.fixture
 def job(calls, store):
-    """Create a Python shell job of a script: `job("print(1)", MaxRetries=1)`; its name."""
+    """Create a Python shell job from a script, and return its name: `job("print(1)", MaxRetries=1)`."""
 
     def create(script, *, name="job", **settings):
         store.write(f"s3://code/{name}.py", textwrap.dedent(script).encode())
@@ -60,7 +60,7 @@ def state(calls, run_id, name="job"):
 
 
 def finished(calls, run_id, name="job"):
-    """The run, once it has ended."""
+    """Wait for the end of a run, and return it."""
     wait_for(lambda: state(calls, run_id, name) in FINAL)
     return calls.GetJobRun(JobName=name, RunId=run_id)["JobRun"]
 
@@ -88,7 +88,7 @@ SLEEPS = """
 
 
 def pids_of(logs):
-    """The processes that SLEEPS printed."""
+    """Return the ids of the processes that SLEEPS printed."""
     return [int(pid) for pid in wait_for(lambda: [line for *_, line in logs.lines])[0].split()]
 
 
@@ -139,7 +139,7 @@ class TestDefinitions:
             ("GetJobBookmark", {"JobName": "none"}),
         ],
     )
-    def test_what_is_not_there(self, calls, operation, request_):
+    def test_a_job_that_does_not_exist(self, calls, operation, request_):
         with pytest.raises(AwsError) as missing:
             getattr(calls, operation)(**request_)
         assert missing.value.code == "EntityNotFoundException"
@@ -197,7 +197,7 @@ class TestRuns:
             ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
         ],
     )
-    def test_how_a_run_fails(self, calls, job, script, message):
+    def test_the_error_message_of_a_failed_run(self, calls, job, script, message):
         job(script)
         ended = run(calls)
         assert (ended["JobRunState"], ended["ErrorMessage"]) == ("FAILED", message)
@@ -215,25 +215,25 @@ class TestRuns:
         assert run(calls)["JobRunState"] == "SUCCEEDED"
 
     @pytest.mark.parametrize(
-        ("location", "arguments", "says"),
+        ("location", "arguments", "message"),
         [
             ("s3://code/none.py", {}, "could not be read from s3://code/none.py: The specified key does not exist"),
             ("s3://none/a.py", {}, "The specified bucket does not exist"),
             ("s3://code/job.py", {"--extra-py-files": "s3://code/none.zip"}, "A file of --extra-py-files could not"),
-            ("s3://code/job.py", {"--job-language": "scala"}, "--job-language scala does not run"),
+            ("s3://code/job.py", {"--job-language": "scala"}, "--job-language scala is not supported"),
             ("s3://code/job.py", {"--additional-python-modules": "s3://code/none.whl"}, "which does not exist"),
         ],
     )
-    def test_what_cannot_begin(self, calls, job, location, arguments, says):
+    def test_a_run_that_cannot_start(self, calls, job, location, arguments, message):
         job("print(1)")
         command = {"Name": "pythonshell", "ScriptLocation": location}
         calls.UpdateJob(JobName="job", JobUpdate={"Role": "r", "Command": command})
         ended = run(calls, Arguments=arguments)
         assert ended["JobRunState"] == "FAILED"
-        assert says in ended["ErrorMessage"]
+        assert message in ended["ErrorMessage"]
         assert ended["ExecutionTime"] == 0
 
-    def test_extra_files_and_modules_that_are_there(self, calls, job, store):
+    def test_extra_files_and_installed_modules(self, calls, job, store):
         archive = BytesIO()
         with zipfile.ZipFile(archive, "w") as made:
             made.writestr("zipped/__init__.py", "value = 1")
@@ -254,7 +254,7 @@ class TestRuns:
         ended = run(calls, Arguments=arguments)
         assert ended["JobRunState"] == "SUCCEEDED", ended
 
-    def test_what_is_printed_without_a_line_end_or_as_bytes(self, calls, job, logs):
+    def test_output_without_a_line_end_or_as_bytes(self, calls, job, logs):
         job(r"import sys; sys.stdout.buffer.write(b'\xff\n\n' + b'x' * 300000 + b'\nlast')")
         run(calls)
         lines = [line for *_, line in logs.lines]
@@ -267,7 +267,7 @@ class TestRuns:
         for each in ids:
             finished(calls, each)
         first = calls.GetJobRuns(JobName="job", MaxResults=2)
-        calls.StartJobRun(JobName="job")  # moves nothing
+        calls.StartJobRun(JobName="job")  # does not shift the next page
         second = calls.GetJobRuns(JobName="job", MaxResults=2, NextToken=first["NextToken"])
         assert [each["Id"] for each in first["JobRuns"] + second["JobRuns"]] == ids[::-1]
         assert "NextToken" not in second
@@ -351,7 +351,7 @@ class TestStopping:
             again["Errors"][0]["ErrorDetail"]["ErrorMessage"] == f"Job run {run_id} is STOPPED and cannot be stopped."
         )
 
-    def test_what_a_script_leaves_behind_ends_with_it(self, calls, job, logs):
+    def test_processes_that_a_script_leaves_end_with_it(self, calls, job, logs):
         job("""
             import subprocess, sys
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -407,4 +407,6 @@ def test_a_killed_server_takes_its_runs_along(store, start):
     wait_for(lambda: not any(alive(int(pid)) for pid in pids), seconds=5)
     found = start().GetJobRun(JobName="job", RunId=run_id)["JobRun"]
     assert found["JobRunState"] == "FAILED"
-    assert found["ErrorMessage"] == "The run ended with the local AWS that carried it out. Start the job again."
+    assert (
+        found["ErrorMessage"] == "The job run ended because the local AWS was stopped or killed. Start the job again."
+    )

@@ -1,4 +1,4 @@
-"""What Glue accepts as a job."""
+"""Definitions of jobs: defaults, and settings that Glue refuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_settings(given, expected):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"Role": ""}, "Role is required"),
         ({"Command": {"Name": "gluestuff", "ScriptLocation": "s3://a/b"}}, "Command.Name must be one of glueetl"),
@@ -61,20 +61,20 @@ def test_settings(given, expected):
         ({"DefaultArguments": {"--x": 1}}, "--x is 1"),
     ],
 )
-def test_refused(change, says):
-    with pytest.raises(AwsError, match=says) as refused:
+def test_refused(change, message):
+    with pytest.raises(AwsError, match=message) as refused:
         definitions.completed({**ETL, **change})
     assert refused.value.code == "InvalidInputException"
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"MaxCapacity": 0.5}, "0.0625 or 1, not 0.5"),
         ({"WorkerType": "G.1X", "NumberOfWorkers": 2}, "Python shell jobs have no WorkerType"),
         ({"ExecutionClass": "FLEX"}, "FLEX needs a glueetl job"),
     ],
 )
-def test_refused_for_a_python_shell(change, says):
-    with pytest.raises(AwsError, match=says):
+def test_refused_for_a_python_shell(change, message):
+    with pytest.raises(AwsError, match=message):
         definitions.completed({**SHELL, **change})

@@ -1,4 +1,4 @@
-"""How Spark is started, without starting it."""
+"""Settings with which Spark is started; no test here starts it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_the_conf_argument(conf, expected):
 
 
 @pytest.mark.parametrize("conf", ["spark.a", "spark.a 1", "spark.a=1 --conf spark.b", "=1"])
-def test_a_conf_argument_that_is_none(conf):
+def test_a_malformed_conf_argument(conf):
     with pytest.raises(ValueError, match=r"--conf must be spark\.name=value"):
         dict(spark.settings(conf))
 
 
-def test_what_is_laid_into_a_runs_directory(tmp_path, monkeypatch):
+def test_files_in_a_runs_directory(tmp_path, monkeypatch):
     monkeypatch.delenv("LAKEHOUSE_SPARK_MEMORY", raising=False)
     for name in ("a-bucket", "dots.too", ".state"):
         (tmp_path / "my store" / name).mkdir(parents=True)
@@ -63,7 +63,7 @@ def test_the_class_archive_is_used_when_it_is_there(tmp_path, monkeypatch):
     archive.parent.mkdir(parents=True)
     archive.touch()
     assert class_archive.options() == [f"-XX:SharedArchiveFile={archive}"]
-    assert class_archive.build() == archive.parent  # nothing is left to do
+    assert class_archive.build() == archive.parent  # it exists already
 
 
 def test_a_class_archive_where_nothing_can_be_written(tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ def test_a_class_archive_where_nothing_can_be_written(tmp_path, monkeypatch):
         class_archive.build()
 
 
-def test_spark_runs_wait_for_a_place(store, state_dir, logs, monkeypatch):
+def test_spark_runs_wait_for_a_slot(store, state_dir, logs, monkeypatch):
     monkeypatch.setattr(runs.spark, "environment", lambda **_: {})
     store.write("s3://code/a.py", b"import time; print(1, flush=True); time.sleep(600)")
     service = Jobs(state_dir, store, logs.write, lambda *_: RunIdentity({}), processes=1)
