@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class RunIdentity:
     """The session of a role under which a job run or a crawl acts.
 
-    :ivar environment: its environment variables: endpoint, region, credentials
-    :ivar judge: checks each of its accesses; None permits everything
-    :ivar refusal: why it cannot take on its role, and with what message it therefore fails; empty when it can
+    :ivar environment: environment variables: endpoint, region, credentials
+    :ivar judge: judges each access; None allows everything
+    :ivar refusal: the reason why the role cannot be assumed, with which the run fails; empty if it can
     """
 
     environment: Mapping[str, str]

@@ -229,15 +229,15 @@ class CatalogApi:
     def _batch_get_partition(self, request: Doc, caller: Caller) -> Doc:
         found, missing = [], []
         self._catalog.get_table(*_table_key(request))
-        for wanted in request["PartitionsToGet"]:
+        for key in request["PartitionsToGet"]:
             try:
-                found.append(
-                    _with_catalog_id(self._catalog.get_partition(*_table_key(request), wanted["Values"]), caller)
-                )
+                partition = self._catalog.get_partition(*_table_key(request), key["Values"])
             except AwsError as error:
                 if error.code != "EntityNotFoundException":
                     raise
-                missing.append(wanted)
+                missing.append(key)
+            else:
+                found.append(_with_catalog_id(partition, caller))
         return {"Partitions": found, "UnprocessedKeys": missing}
 
     def _update_partition(self, request: Doc, caller: Caller) -> Doc:
@@ -260,7 +260,7 @@ class CatalogApi:
         return {}
 
     def _batch_delete_partition(self, request: Doc, caller: Caller) -> Doc:
-        values = [wanted["Values"] for wanted in request["PartitionsToDelete"]]
+        values = [key["Values"] for key in request["PartitionsToDelete"]]
         return {"Errors": self._catalog.delete_partitions(*_table_key(request), values)}
 
 

@@ -126,7 +126,7 @@ class _Parser:
         return _not(condition) if negated else condition
 
     def _membership(self, index: int, type_: str) -> Condition | None:
-        """Parse IN, BETWEEN or LIKE and what follows; return None if the next word is none of them."""
+        """Parse a predicate that begins with IN, BETWEEN or LIKE; return None if the next word is none of them."""
         if self._accept_word("IN"):
             self._require_symbol("(")
             allowed = [self._cast(self._value(), type_)]

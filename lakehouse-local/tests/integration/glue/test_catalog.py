@@ -197,8 +197,8 @@ class TestPartitions:
 
     def test_one_and_a_batch(self, glue: Any, table: dict[str, str]) -> None:
         assert glue.get_partition(**table, PartitionValues=["2024", "05"])["Partition"]["TableName"] == "trips"
-        wanted = [{"Values": ["2024", "01"]}, {"Values": ["1999", "01"]}]
-        answer = glue.batch_get_partition(**table, PartitionsToGet=wanted)
+        keys = [{"Values": ["2024", "01"]}, {"Values": ["1999", "01"]}]
+        answer = glue.batch_get_partition(**table, PartitionsToGet=keys)
         assert [item["Values"] for item in answer["Partitions"]] == [["2024", "01"]]
         assert answer["UnprocessedKeys"] == [{"Values": ["1999", "01"]}]
         assert code(lambda: glue.get_partition(**table, PartitionValues=["2024"])) == "InvalidInputException"

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 
-def wait_for(condition, seconds=90.0, pause=0.05):
+def wait_for(condition, seconds=300.0, pause=0.05):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"the condition is still false after {seconds:g} seconds"

@@ -1,4 +1,4 @@
-"""Crawlers: definitions, crawls, and what they write to the Data Catalog."""
+"""Crawlers: definitions, crawls, and the tables that they write to the Data Catalog."""
 
 from __future__ import annotations
 
