@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 
@@ -67,14 +68,20 @@ expressions = st.recursive(
 )
 
 
-@given(expressions, st.tuples(texts, years, days))
-def test_the_result_is_sqlites(expression: str, values: tuple[str, str, str]) -> None:
+@pytest.fixture(scope="module")
+def sqlite() -> Iterator[sqlite3.Connection]:
     database = sqlite3.connect(":memory:")
     database.execute("PRAGMA case_sensitive_like = ON")
     database.execute("CREATE TABLE p (service TEXT, year INTEGER, day TEXT)")
-    database.execute("INSERT INTO p VALUES (?, ?, ?)", [None if value == NULL else value for value in values])
-    expected = database.execute(f"SELECT count(*) FROM p WHERE {expression}").fetchone() == (1,)
+    yield database
     database.close()
+
+
+@given(expression=expressions, values=st.tuples(texts, years, days))
+def test_the_result_is_sqlites(sqlite: sqlite3.Connection, expression: str, values: tuple[str, str, str]) -> None:
+    sqlite.execute("DELETE FROM p")
+    sqlite.execute("INSERT INTO p VALUES (?, ?, ?)", [None if value == NULL else value for value in values])
+    expected = sqlite.execute(f"SELECT count(*) FROM p WHERE {expression}").fetchone() == (1,)
     assert compile_filter(expression, KEYS)(values) is expected
 
 

@@ -242,14 +242,14 @@ class TestRuns:
         store.write("s3://code/settings.json", b"3")
         job(
             """
-            import pytest, single, zipped
+            import packaging, single, zipped
             assert (zipped.value, single.value, open("settings.json").read()) == (1, 2, "3")
             """
         )
         arguments = {
             "--extra-py-files": "s3://code/lib.zip, s3://code/single.py",
             "--extra-files": "s3://code/settings.json",
-            "--additional-python-modules": "pytest>=1",
+            "--additional-python-modules": "packaging>=1",
         }
         ended = run(calls, Arguments=arguments)
         assert ended["JobRunState"] == "SUCCEEDED", ended
