@@ -65,9 +65,9 @@ class Crawl:
         writer = CatalogWriter(catalog=self._catalog, database=database, crawler=name, policy=policy, log=self._log)
         self.changes = writer.changes
         for table in found:
-            self._check()
+            self._raise_if_stopped()
             writer.write(table, f"{self._crawler.get('TablePrefix', '')}{table.name}".lower())
-        writer.delete_unfound([base(target["Path"]) for target in self._crawler["Targets"]["S3Targets"]])
+        writer.delete_unfound([target_folder(target["Path"]) for target in self._crawler["Targets"]["S3Targets"]])
         self._log("BENCHMARK : Finished writing to Catalog")
         for entity in ENTITIES:
             counts = ", ".join(f"{action}: {self.changes.count(entity, action)}" for action in ACTIONS)
@@ -80,12 +80,12 @@ class Crawl:
             below = path.rpartition("/")[0] + "/"
             objects = [each for each in self._store.objects(path) if each.uri == path]
         else:
-            below = base(path)
+            below = target_folder(path)
             objects = self._store.objects(below)
 
         def included() -> Any:
             for each in objects:
-                self._check()
+                self._raise_if_stopped()
                 relative = each.uri.removeprefix(below)
                 if not any(pattern.fullmatch(relative) for pattern in excluded):
                     yield from self._store.opened([each])
@@ -96,7 +96,7 @@ class Crawl:
         read = discovery.read(included(), below, sample=target.get("SampleSize"), on_unclassified=log_unclassified)
         if not read:
             self._log(f"WARN : No objects to classify under {path}; no table is written for it")
-        if below != base(path):
+        if below != target_folder(path):
             single = discovery.tables(read, path, discovery.table_name(path.rpartition("/")[2]), combine=True)
             return [discovery.FoundTable(each.name, path, (), each.partitions) for each in single]
         grouping = configuration(self._crawler).get("Grouping") or {}
@@ -104,12 +104,12 @@ class Crawl:
         name = discovery.table_name(below.rstrip("/").rpartition("/")[2])
         return discovery.tables(read, below, name, combine=combine)
 
-    def _check(self) -> None:
+    def _raise_if_stopped(self) -> None:
         if self._stopped():
             raise CrawlStopped
 
 
-def base(path: str) -> str:
+def target_folder(path: str) -> str:
     """Return a target's folder, ending in a slash."""
     return path if path.endswith("/") else f"{path}/"
 

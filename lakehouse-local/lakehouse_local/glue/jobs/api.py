@@ -327,7 +327,7 @@ def _new_run(job: Document, request: Mapping[str, Any], previous: Document | Non
     """Return the run that StartJobRun creates.
 
     :param job: its definition
-    :param request: StartJobRun's, whose members override the job's
+    :param request: that of StartJobRun; its members override the job's
     :param previous: an ended run to repeat with its arguments, or None
     """
     arguments = request.get("Arguments") or (previous or {}).get("Arguments") or {}

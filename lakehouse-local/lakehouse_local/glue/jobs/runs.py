@@ -56,7 +56,7 @@ class RunRequest:
     """The settings of a job run.
 
     :ivar command: the job's Command
-    :ivar arguments: the job's and the run's together
+    :ivar arguments: those of the job, overridden by those of the run
     :ivar timeout: in seconds
     """
 
@@ -148,7 +148,7 @@ class JobRun:
         except (AwsError, AccessDenied) as failure:
             error = failure.message
         except Exception as failure:
-            error = f"The run could not be carried out: {type(failure).__name__}: {failure}"
+            error = f"The local AWS could not execute the job run: {type(failure).__name__}: {failure}"
         finally:
             if self._stopping.is_set():
                 state, error = "STOPPED", None
@@ -158,7 +158,7 @@ class JobRun:
     def _slot_held(self) -> Iterator[None]:
         """Wait for the slot, and hold it.
 
-        A Python shell needs none: it is small, and waits for Spark runs itself if it started them.
+        A Python shell takes none: it is small, and it may wait for Spark runs that it started.
         """
         if not self.request.is_spark:
             yield
@@ -252,7 +252,7 @@ class JobRun:
     def _fetch(self, uri: str, folder: Path, description: str) -> Path:
         """Copy an object into a folder.
 
-        :param description: of the object, for the error message
+        :param description: begins the error message
         :raises RunFailure: it cannot be read
         """
         target = folder / uri.rstrip("/").rpartition("/")[2]
