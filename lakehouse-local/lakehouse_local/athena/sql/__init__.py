@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lakehouse_local.athena.sql.errors import SqlError, from_duckdb
+from lakehouse_local.athena.sql.functions.runtime.macros import install
 from lakehouse_local.athena.sql.grammar import check_syntax, warm
-from lakehouse_local.athena.sql.macros import install
 from lakehouse_local.athena.sql.relations import Catalogue, Column, Query, Relation
 from lakehouse_local.athena.sql.render import text
 from lakehouse_local.athena.sql.result_columns import columns_of

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lakehouse_local.athena.sql.relations import Column, Query
-from lakehouse_local.athena.sql.types import _DUCKDB, Type, array, map_of, parse_type, row
+from lakehouse_local.athena.sql.types import Type, array, map_of, parse_type, row
+from lakehouse_local.athena.sql.types.in_duckdb import DUCKDB_TYPES
 
-_TRINO = {duckdb: trino for trino, duckdb in reversed(_DUCKDB.items()) if trino not in ("unknown", "char", "json")}
+_TRINO = {duckdb: trino for trino, duckdb in reversed(DUCKDB_TYPES.items()) if trino not in ("unknown", "char", "json")}
 _TRINO |= {"INTEGER": "integer", "BIGINT": "bigint", "VARCHAR": "varchar", "JSON": "json", "BLOB": "varbinary",
            "TIMESTAMP": "timestamp(3)", "TIMESTAMP_NS": "timestamp(9)", "TIMESTAMP WITH TIME ZONE":
            "timestamp(3) with time zone", "HUGEINT": "decimal(38,0)", "INTERVAL": "interval day to second"}  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lakehouse_local.athena.sql import calls, json_calls, predicates  # noqa: F401  # their handlers
+from lakehouse_local.athena.sql.compile import calls, json_calls, predicates  # noqa: F401  # their handlers
+from lakehouse_local.athena.sql.compile.queries import Queries, Statement, query_of
 from lakehouse_local.athena.sql.grammar import parse, without_semicolon
-from lakehouse_local.athena.sql.queries import Queries, Statement, query_of
 from lakehouse_local.athena.sql.relations import Catalogue, Column, Query
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql.casts import coerced
+from lakehouse_local.athena.sql.compile.expressions import Expressions, handles, one_column
+from lakehouse_local.athena.sql.compile.tree import position
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.expressions import Expressions, handles, one_column
-from lakehouse_local.athena.sql.tree import position
-from lakehouse_local.athena.sql.typed import Typed, string
 from lakehouse_local.athena.sql.types import BOOLEAN, UNKNOWN, VARCHAR, common_type
+from lakehouse_local.athena.sql.types.casts import coerced
+from lakehouse_local.athena.sql.types.typed import Typed, string
 
 _ZONED = "timestamp with time zone"
 _OPERATORS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lakehouse_local.athena.sql import python_functions
 from lakehouse_local.athena.sql.errors import CLOSING, OPENING
+from lakehouse_local.athena.sql.functions.runtime import python_functions
 
 # Each `name(parameters) := body`, after those that it calls; further lines of a body are indented.
 #

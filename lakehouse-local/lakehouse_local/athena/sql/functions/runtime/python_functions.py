@@ -14,10 +14,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlsplit
 
-from lakehouse_local.athena.sql import json_functions
 from lakehouse_local.athena.sql.errors import Refusal
+from lakehouse_local.athena.sql.functions.runtime import json_functions
+from lakehouse_local.athena.sql.functions.runtime.xxhash import xxhash64
 from lakehouse_local.athena.sql.render import java_double
-from lakehouse_local.athena.sql.xxhash import xxhash64
 
 
 def double_text(value: float) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from lakehouse_local.athena.sql.typed import Typed, quoted, string
 from lakehouse_local.athena.sql.types import INTEGERS, VARCHAR, Type, duckdb_type
+from lakehouse_local.athena.sql.types.typed import Typed, quoted, string
 
 Rule = Callable[[str, Type, Type], str | None]
 _names = count()

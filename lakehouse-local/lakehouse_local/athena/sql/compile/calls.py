@@ -7,18 +7,18 @@ from typing import Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql import literals, windows
-from lakehouse_local.athena.sql.casts import coerced
+from lakehouse_local.athena.sql.compile import literals, windows
+from lakehouse_local.athena.sql.compile.expressions import Expressions, handles, joined_by_bars
+from lakehouse_local.athena.sql.compile.predicates import compared
+from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position, shown, unwrapped
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.expressions import Expressions, handles, joined_by_bars
 from lakehouse_local.athena.sql.functions import registry
 from lakehouse_local.athena.sql.functions.known import NOT_SERVED
+from lakehouse_local.athena.sql.functions.signatures import Call, Chosen, Lambda, choose, substitute
 from lakehouse_local.athena.sql.functions.text import formatted
-from lakehouse_local.athena.sql.predicates import compared
-from lakehouse_local.athena.sql.signatures import Call, Chosen, Lambda, choose, substitute
-from lakehouse_local.athena.sql.tree import name_of, names_of, position, shown, unwrapped
-from lakehouse_local.athena.sql.typed import Typed, string
 from lakehouse_local.athena.sql.types import INTEGER, UNKNOWN, VARCHAR, Type, common_type, duckdb_type
+from lakehouse_local.athena.sql.types.casts import coerced
+from lakehouse_local.athena.sql.types.typed import Typed, string
 
 
 class LambdaArgument:

@@ -8,18 +8,18 @@ from typing import Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql.context import Compiled, Compiler, Context, Names, Output
+from lakehouse_local.athena.sql.compile.context import Compiled, Compiler, Context, Names, Output
+from lakehouse_local.athena.sql.compile.expressions import Expressions
+from lakehouse_local.athena.sql.compile.from_clause import FromClause
+from lakehouse_local.athena.sql.compile.from_clause import Relation as FromRelation
+from lakehouse_local.athena.sql.compile.scope import Scan, Scope
+from lakehouse_local.athena.sql.compile.selects import Select, ordering
+from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position, unwrapped
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.expressions import Expressions
-from lakehouse_local.athena.sql.from_clause import FromClause
-from lakehouse_local.athena.sql.from_clause import Relation as FromRelation
 from lakehouse_local.athena.sql.grammar import parse, without_semicolon
 from lakehouse_local.athena.sql.relations import Catalogue, Relation
-from lakehouse_local.athena.sql.scope import Scan, Scope
-from lakehouse_local.athena.sql.selects import Select, ordering
-from lakehouse_local.athena.sql.tree import name_of, names_of, position, unwrapped
-from lakehouse_local.athena.sql.typed import Typed
 from lakehouse_local.athena.sql.types import Type, common_type
+from lakehouse_local.athena.sql.types.typed import Typed
 
 
 class Statement:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql import windows
-from lakehouse_local.athena.sql.context import Compiled, Context, Groups, Output, canonical
-from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.expressions import Expressions, NotPrunable
-from lakehouse_local.athena.sql.from_clause import FromClause
-from lakehouse_local.athena.sql.predicates import comparable
-from lakehouse_local.athena.sql.scope import Field, Scope
-from lakehouse_local.athena.sql.tree import (
+from lakehouse_local.athena.sql.compile import windows
+from lakehouse_local.athena.sql.compile.context import Compiled, Context, Groups, Output, canonical
+from lakehouse_local.athena.sql.compile.expressions import Expressions, NotPrunable
+from lakehouse_local.athena.sql.compile.from_clause import FromClause
+from lakehouse_local.athena.sql.compile.predicates import comparable
+from lakehouse_local.athena.sql.compile.scope import Field, Scope
+from lakehouse_local.athena.sql.compile.tree import (
     conjuncts,
     dotted,
     has_aggregate,
@@ -27,11 +26,12 @@ from lakehouse_local.athena.sql.tree import (
     shown,
     within,
 )
-from lakehouse_local.athena.sql.typed import Typed
+from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.types import duckdb_type
+from lakehouse_local.athena.sql.types.typed import Typed
 
 if TYPE_CHECKING:
-    from lakehouse_local.athena.sql.queries import Queries
+    from lakehouse_local.athena.sql.compile.queries import Queries
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql.casts import cast
+from lakehouse_local.athena.sql.compile.tree import position
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.tree import position
-from lakehouse_local.athena.sql.typed import Typed, string
 from lakehouse_local.athena.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -30,6 +28,8 @@ from lakehouse_local.athena.sql.types import (
     parse_type,
     varchar,
 )
+from lakehouse_local.athena.sql.types.casts import cast
+from lakehouse_local.athena.sql.types.typed import Typed, string
 
 NULL = Typed("NULL", UNKNOWN)
 _DATE = re.compile(r"\s*([+-]?\d{4,})-(\d{1,2})-(\d{1,2})\s*")

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql.scope import Field, Scan, Scope
-from lakehouse_local.athena.sql.tree import children, dotted, position, unwrapped
-from lakehouse_local.athena.sql.typed import Typed
+from lakehouse_local.athena.sql.compile.scope import Field, Scan, Scope
+from lakehouse_local.athena.sql.compile.tree import children, dotted, position, unwrapped
 from lakehouse_local.athena.sql.types import Type
+from lakehouse_local.athena.sql.types.typed import Typed
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Compiled:
 
     def coerced(self, types: Sequence[Type], fresh: str) -> str:
         """Its text with the columns turned into these types unasked."""
-        from lakehouse_local.athena.sql.casts import coerced
+        from lakehouse_local.athena.sql.types.casts import coerced
 
         if all(each.type == of for each, of in zip(self.outputs, types, strict=True)):
             return self.sql

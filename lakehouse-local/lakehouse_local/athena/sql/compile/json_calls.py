@@ -7,13 +7,13 @@ from typing import Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql import literals
-from lakehouse_local.athena.sql.casts import cast, to_json
+from lakehouse_local.athena.sql.compile import literals
+from lakehouse_local.athena.sql.compile.expressions import Expressions, handles, type_named
+from lakehouse_local.athena.sql.compile.tree import position, shown
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.expressions import Expressions, handles, type_named
-from lakehouse_local.athena.sql.tree import position, shown
-from lakehouse_local.athena.sql.typed import Typed, string
 from lakehouse_local.athena.sql.types import BOOLEAN, JSON, VARCHAR
+from lakehouse_local.athena.sql.types.casts import cast, to_json
+from lakehouse_local.athena.sql.types.typed import Typed, string
 
 
 def _document(self: Expressions, node: Any) -> tuple[str, str]:

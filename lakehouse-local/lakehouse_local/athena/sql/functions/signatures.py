@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lakehouse_local.athena.sql.typed import Typed
 from lakehouse_local.athena.sql.types import INTEGERS, UNKNOWN, VARCHAR, Type, as_decimal, coerces, common_type
+from lakehouse_local.athena.sql.types.typed import Typed
 
 # In a signature one capital letter stands for any type, N for any number, I for any integer type; a small letter as
 # a parameter (varchar(n), decimal(p,s)) for a length or precision. `function(T,R)` is a lambda, `T...` any number of T.

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql.casts import coerced
-from lakehouse_local.athena.sql.context import Compiled, Context
+from lakehouse_local.athena.sql.compile.context import Compiled, Context
+from lakehouse_local.athena.sql.compile.expressions import Expressions
+from lakehouse_local.athena.sql.compile.scope import Field, Scope
+from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.expressions import Expressions
-from lakehouse_local.athena.sql.scope import Field, Scope
-from lakehouse_local.athena.sql.tree import name_of, names_of, position
-from lakehouse_local.athena.sql.typed import Typed, quoted, string
 from lakehouse_local.athena.sql.types import BIGINT, Type, common_type, parse_type
+from lakehouse_local.athena.sql.types.casts import coerced
+from lakehouse_local.athena.sql.types.typed import Typed, quoted, string
 
 if TYPE_CHECKING:
-    from lakehouse_local.athena.sql.queries import Queries
+    from lakehouse_local.athena.sql.compile.queries import Queries
 
 
 @dataclass(frozen=True)

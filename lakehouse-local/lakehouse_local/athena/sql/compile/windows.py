@@ -7,10 +7,10 @@ from typing import Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
+from lakehouse_local.athena.sql.compile.expressions import Expressions
+from lakehouse_local.athena.sql.compile.predicates import comparable
+from lakehouse_local.athena.sql.compile.tree import name_of, position, shown
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.expressions import Expressions
-from lakehouse_local.athena.sql.predicates import comparable
-from lakehouse_local.athena.sql.tree import name_of, position, shown
 from lakehouse_local.athena.sql.types import INTEGERS
 
 _UNSORTABLE = ("map", "json", "hyperloglog")

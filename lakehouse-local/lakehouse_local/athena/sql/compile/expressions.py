@@ -8,14 +8,12 @@ from typing import Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql import literals
-from lakehouse_local.athena.sql.casts import cast, coerced
-from lakehouse_local.athena.sql.context import Compiled, Context
+from lakehouse_local.athena.sql.compile import literals
+from lakehouse_local.athena.sql.compile.context import Compiled, Context
+from lakehouse_local.athena.sql.compile.scope import Found
+from lakehouse_local.athena.sql.compile.tree import children, dotted, name_of, position, shown, unwrapped
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.functions import collections, dates, numbers
-from lakehouse_local.athena.sql.scope import Found
-from lakehouse_local.athena.sql.tree import children, dotted, name_of, position, shown, unwrapped
-from lakehouse_local.athena.sql.typed import Typed, quoted, string
 from lakehouse_local.athena.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -28,6 +26,8 @@ from lakehouse_local.athena.sql.types import (
     duckdb_type,
     parse_type,
 )
+from lakehouse_local.athena.sql.types.casts import cast, coerced
+from lakehouse_local.athena.sql.types.typed import Typed, quoted, string
 
 _ZONED = "timestamp with time zone"
 
