@@ -13,12 +13,12 @@ from typing import Any
 
 from lakehouse_local.athena.data_catalogs import CATALOG, DataCatalogs
 from lakehouse_local.athena.executions import ACTIVE, KIND, Executions
-from lakehouse_local.athena.outcome import Outcome
-from lakehouse_local.athena.result_pages import PAGE
+from lakehouse_local.athena.results.outcome import Outcome
+from lakehouse_local.athena.results.pages import PAGE
 from lakehouse_local.athena.saved_statements import SavedStatements
 from lakehouse_local.athena.sql import SqlError, warm
-from lakehouse_local.athena.statements import Statement, accept
-from lakehouse_local.athena.tokens import Reader, tokens
+from lakehouse_local.athena.statements.statement import Statement, accept
+from lakehouse_local.athena.ddl.tokens import Reader, tokens
 from lakehouse_local.athena.work_groups import ENGINE, PRIMARY, WorkGroups
 from lakehouse_local.documents import Documents
 from lakehouse_local.glue.catalog.store import Catalog

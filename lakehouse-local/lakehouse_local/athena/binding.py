@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lakehouse_local.athena import file_formats as formats
-from lakehouse_local.athena import information_schema, scanning, views
+from lakehouse_local.athena.files import formats
+from lakehouse_local.athena import information_schema, views
+from lakehouse_local.athena.files import scanning
 from lakehouse_local.athena.engine import Cursor
 from lakehouse_local.athena.sql import Column, Relation, SqlError, trino_type
 from lakehouse_local.athena.sql.types import coerces, duckdb_type, parse_type

@@ -11,8 +11,9 @@ from typing import Any
 
 import duckdb
 
-from lakehouse_local.athena import sql, text_serde
-from lakehouse_local.athena.parquet_schemas import ParquetSchemas, Schema
+from lakehouse_local.athena import sql
+from lakehouse_local.athena.files import text_serde
+from lakehouse_local.athena.files.parquet_schemas import ParquetSchemas, Schema
 from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.s3.store import StoredObject
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.engine import Cancelled, Cursor, Engine
 from lakehouse_local.athena.failures import PERMISSION_DENIED, athena_error
-from lakehouse_local.athena.result_pages import Page, Results
-from lakehouse_local.athena.session import Session
+from lakehouse_local.athena.results.pages import Page, Results
+from lakehouse_local.athena.statements.statement_context import Session
 from lakehouse_local.athena.sql import SqlError, from_duckdb
-from lakehouse_local.athena.statements import Statement
+from lakehouse_local.athena.statements.statement import Statement
 from lakehouse_local.documents import Document, Documents
 from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.http.wire import AwsError

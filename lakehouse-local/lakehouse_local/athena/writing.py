@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from lakehouse_local.athena import file_formats as formats
+from lakehouse_local.athena.files import formats
 from lakehouse_local.athena.engine import Cursor
-from lakehouse_local.athena.file_formats import Format, identifier, literal
+from lakehouse_local.athena.files.formats import Format, identifier, literal
 from lakehouse_local.athena.sql import Column, SqlError
 from lakehouse_local.athena.sql.errors import marked
 from lakehouse_local.athena.sql.types import Type, duckdb_type, parse_type
+from lakehouse_local.athena.files.text_serde import LazySimple, OpenCsv
 from lakehouse_local.athena.sql.types.casts import convert
-from lakehouse_local.athena.text_serde import LazySimple, OpenCsv
 from lakehouse_local.s3.store import ObjectStore, remove, split_uri
 
 # Athena: "Athena supports writing to 100 unique partition and bucket combinations at once."

@@ -26,7 +26,7 @@ from lakehouse_local.athena.ddl.syntax import (
     table_name,
     update,
 )
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.ddl.tokens import Reader
 
 
 def alter(reader: Reader) -> Command:

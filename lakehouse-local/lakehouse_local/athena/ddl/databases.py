@@ -10,7 +10,7 @@ from typing import Any
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.ddl.syntax import Command, ddl, execution_error, s3_location, semantic
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.ddl.tokens import Reader
 from lakehouse_local.http.wire import AwsError
 
 

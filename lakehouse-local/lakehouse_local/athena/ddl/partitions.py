@@ -24,8 +24,8 @@ from lakehouse_local.athena.ddl.syntax import (
     table_name,
     values,
 )
-from lakehouse_local.athena.outcome import Outcome, lines
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.results.outcome import Outcome, lines
+from lakehouse_local.athena.ddl.tokens import Reader
 from lakehouse_local.athena.writing import partition_folder
 from lakehouse_local.http.wire import AwsError
 

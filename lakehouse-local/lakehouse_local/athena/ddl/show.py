@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from lakehouse_local.athena import file_formats as formats
+from lakehouse_local.athena.files import formats
 from lakehouse_local.athena import views
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.ddl.partitions import partition_name
 from lakehouse_local.athena.ddl.syntax import Columns, Command, Table, found, partition_spec, semantic, table_name
-from lakehouse_local.athena.outcome import Outcome, lines
+from lakehouse_local.athena.results.outcome import Outcome, lines
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.ddl.tokens import Reader
 
 _WIDTH = 20  # Hive pads the cells of its answers to this
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakehouse_local.athena.binding import CATALOG, Binding
-from lakehouse_local.athena.outcome import Outcome
+from lakehouse_local.athena.results.outcome import Outcome
 from lakehouse_local.athena.sql import SqlError, trino_type
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.ddl.tokens import Reader
 from lakehouse_local.http.wire import AwsError
 
 Columns = list[dict[str, str]]

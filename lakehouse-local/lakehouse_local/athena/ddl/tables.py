@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakehouse_local.athena import file_formats as formats
+from lakehouse_local.athena.files import formats
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.ddl.syntax import (
     Columns,
@@ -23,7 +23,7 @@ from lakehouse_local.athena.ddl.syntax import (
     table_name,
 )
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.ddl.tokens import Reader
 from lakehouse_local.http.wire import AwsError
 
 _DELIMITERS = {

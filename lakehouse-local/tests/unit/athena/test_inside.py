@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lakehouse_local.athena.failures import athena_error
-from lakehouse_local.athena.outcome import column_info
+from lakehouse_local.athena.results.outcome import column_info
 from lakehouse_local.athena.sql import Column
 from lakehouse_local.http.wire import AwsError
 

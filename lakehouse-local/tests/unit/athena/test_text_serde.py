@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_local.athena import text_serde
+from lakehouse_local.athena.files import text_serde
 from lakehouse_local.athena.sql.types import duckdb_type, parse_type
-from lakehouse_local.athena.text_serde import LazySimple, OpenCsv, open_csv_fields
+from lakehouse_local.athena.files.text_serde import LazySimple, OpenCsv, open_csv_fields
 
 
 @pytest.mark.parametrize(

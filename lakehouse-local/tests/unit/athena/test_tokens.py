@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader, tokens
+from lakehouse_local.athena.ddl.tokens import Reader, tokens
 
 
 def test_what_tokens_stand_for():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lakehouse_local.athena.file_formats import identifier, literal
+from lakehouse_local.athena.files.formats import identifier, literal
 from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.athena.sql.errors import marked
 from lakehouse_local.athena.sql.types import INTEGERS, Type, duckdb_type

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from lakehouse_local.athena import views
-from lakehouse_local.athena.outcome import Outcome, Row
-from lakehouse_local.athena.session import Session, check_columns, qualified_name, text_of, translated
+from lakehouse_local.athena.results.outcome import Outcome, Row
+from lakehouse_local.athena.statements.statement_context import Session, check_columns, qualified_name, text_of, translated
 from lakehouse_local.athena.sql import Column, SqlError, columns_of, text, translate
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lakehouse_local.athena import file_formats as formats
-from lakehouse_local.athena import table_properties
+from lakehouse_local.athena.files import formats
+from lakehouse_local.athena.statements import table_properties
 from lakehouse_local.athena.binding import CATALOG, Table, columns_of, keys_of, require_served
-from lakehouse_local.athena.outcome import ROWS, Outcome
-from lakehouse_local.athena.session import Session, check_columns, column_aliases, qualified_name, text_of, translated
+from lakehouse_local.athena.results.outcome import ROWS, Outcome
+from lakehouse_local.athena.statements.statement_context import Session, check_columns, column_aliases, qualified_name, text_of, translated
 from lakehouse_local.athena.sql import Column, SqlError, hive_type
 from lakehouse_local.athena.sql.types import common_type, parse_type
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.ddl.tokens import Reader
 from lakehouse_local.athena.writing import Target, Written, put, require_empty
 
 Source = tuple[str, str | None]  # an expression over the query's columns, and its type (None: it is NULL)

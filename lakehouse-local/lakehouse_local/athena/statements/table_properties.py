@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from lakehouse_local.athena import file_formats as formats
-from lakehouse_local.athena.session import Session, identifier, text_of
+from lakehouse_local.athena.files import formats
+from lakehouse_local.athena.statements.statement_context import Session, identifier, text_of
 from lakehouse_local.athena.sql import Column, SqlError
-from lakehouse_local.athena.tokens import Reader, tokens
+from lakehouse_local.athena.ddl.tokens import Reader, tokens
 from lakehouse_local.athena.writing import Target
 
 Properties = dict[str, Any]

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lakehouse_local.athena.outcome import Outcome, Row, column_info
+from lakehouse_local.athena.results.outcome import Outcome, Row, column_info
 from lakehouse_local.http.wire import AwsError
 from lakehouse_local.s3.store import ObjectStore
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lakehouse_local.athena.file_formats import literal
+from lakehouse_local.athena.files.formats import literal
 from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.athena.sql.types import INTEGERS, Type
 from lakehouse_local.s3.store import StoredObject

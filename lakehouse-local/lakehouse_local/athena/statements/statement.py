@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakehouse_local.athena import reading as queries
-from lakehouse_local.athena import writes
+from lakehouse_local.athena.statements import select as queries
+from lakehouse_local.athena.statements import writes
 from lakehouse_local.athena.ddl import alter, databases, partitions, show, tables
 from lakehouse_local.athena.ddl.syntax import Parser
-from lakehouse_local.athena.outcome import Outcome
-from lakehouse_local.athena.session import Session
+from lakehouse_local.athena.results.outcome import Outcome
+from lakehouse_local.athena.statements.statement_context import Session
 from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.athena.sql.grammar import parse, without_semicolon
-from lakehouse_local.athena.tokens import Reader, tokens
+from lakehouse_local.athena.ddl.tokens import Reader, tokens
 
 # Statements that Athena reads itself, past Trino's grammar: leading words -> who reads on.
 _OWN: tuple[tuple[tuple[str, ...], Parser], ...] = (

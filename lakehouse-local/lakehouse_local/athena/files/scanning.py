@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from lakehouse_local.athena import file_formats as formats
-from lakehouse_local.athena.file_formats import Format, identifier, literal
-from lakehouse_local.athena.parquet_schemas import Held, Schema, mismatch
+from lakehouse_local.athena.files import formats
+from lakehouse_local.athena.files.formats import Format, identifier, literal
+from lakehouse_local.athena.files.parquet_schemas import Held, Schema, mismatch
 from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.athena.sql.errors import marked
 from lakehouse_local.athena.sql.types import Type, duckdb_type
-from lakehouse_local.athena.text_serde import LazySimple, OpenCsv, strict
+from lakehouse_local.athena.files.text_serde import LazySimple, OpenCsv, strict
 from lakehouse_local.s3.store import StoredObject
 
 Columns = Sequence[tuple[str, Type]]
