@@ -17,7 +17,8 @@ from lakehouse_local.athena.results.outcome import Outcome
 from lakehouse_local.athena.results.pages import PAGE
 from lakehouse_local.athena.saved_statements import SavedStatements
 from lakehouse_local.athena.sql import SqlError, warm
-from lakehouse_local.athena.statements.statement import Statement, accept
+from lakehouse_local.athena.statements.accept import accept
+from lakehouse_local.athena.statements.statement import Statement
 from lakehouse_local.athena.ddl.tokens import Reader, tokens
 from lakehouse_local.athena.work_groups import ENGINE, PRIMARY, WorkGroups
 from lakehouse_local.documents import Documents

@@ -96,7 +96,7 @@ class Binding:
             source=lambda where: f"({self._rows(found, data, keys, where)})",
         )
 
-    def _rows(self, table: Table, data: Sequence[Column], keys: Sequence[Column], where: Any) -> str:
+    def _rows(self, table: Table, data: Sequence[Column], keys: Sequence[Column], where: str | None) -> str:
         parsed = [(column.name, parse_type(column.type)) for column in data]
         every = [*parsed, *((key.name, parse_type(key.type)) for key in keys)]
         if not self._reads:
@@ -113,7 +113,7 @@ class Binding:
             scans.append(f"SELECT *{literals} FROM ({self._scan(table, storage, parsed)})")
         return " UNION ALL ".join(scans) or scanning.nothing(every)
 
-    def partitions(self, table: Table, keys: Sequence[Column], where: Any = None) -> list[Partition]:
+    def partitions(self, table: Table, keys: Sequence[Column], where: str | None = None) -> list[Partition]:
         """Values and storage of the partitions that can satisfy `where`."""
         found = [
             (partition["Values"], partition.get("StorageDescriptor") or table["StorageDescriptor"])
@@ -126,9 +126,8 @@ class Binding:
             f"({i}, {', '.join(_value(v, k) for v, k in zip(values, keys, strict=True))})"
             for i, (values, _) in enumerate(found)
         )
-        condition = where.sql(dialect="duckdb") if hasattr(where, "sql") else str(where)
         try:
-            kept = self.cursor.all(f"SELECT ordinal FROM (VALUES {rows}) t({names}) WHERE {condition}")
+            kept = self.cursor.all(f"SELECT ordinal FROM (VALUES {rows}) t({names}) WHERE {where}")
         except SqlError:
             return found  # pruning only saves reading: the query itself still has the condition
         return [found[ordinal] for (ordinal,) in kept]

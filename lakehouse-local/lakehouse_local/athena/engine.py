@@ -84,7 +84,6 @@ class Cursor:
         self._stopped: str | None = None
         self._lock = threading.Lock()
         self.bytes_scanned = 0
-        self.description: Any = ()
 
     def stop(self, reason: str) -> None:
         """Interrupt what runs. An interrupt sent before `execute` would be lost, so a flag is kept too."""
@@ -118,9 +117,8 @@ class Cursor:
             raise self._said(error) from error
 
     def rows(self, statement: str) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of a statement in batches; `description` is set from the first batch on."""
+        """Yield the rows of a statement in batches."""
         result = self.run(statement)
-        self.description = result.description
         while True:
             self.check()
             try:

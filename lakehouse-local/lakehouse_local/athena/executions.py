@@ -13,9 +13,8 @@ from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.engine import Cancelled, Cursor, Engine
 from lakehouse_local.athena.failures import PERMISSION_DENIED, athena_error
 from lakehouse_local.athena.results.pages import Page, Results
-from lakehouse_local.athena.statements.statement_context import Session
 from lakehouse_local.athena.sql import SqlError, from_duckdb
-from lakehouse_local.athena.statements.statement import Statement
+from lakehouse_local.athena.statements.statement import Statement, StatementContext
 from lakehouse_local.documents import Document, Documents
 from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.http.wire import AwsError
@@ -182,8 +181,7 @@ class Executions:
     def _carry_out(self, statement: Statement, execution: Document, binding: Binding, enforced: bool) -> None:
         location = execution["ResultConfiguration"]["OutputLocation"]
         output = location.rpartition("/")[0] + "/"
-        session = Session(execution["QueryExecutionId"], binding, binding.cursor, output, enforced)
-        outcome = statement.run(session)
+        outcome = statement.run(StatementContext(execution["QueryExecutionId"], binding, output, enforced))
         self._results.write(execution["QueryExecutionId"], outcome, location, binding.store)
         execution["UpdateCount"] = outcome.written
         if outcome.files is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 from lakehouse_local.athena.files import formats
@@ -18,6 +19,7 @@ from lakehouse_local.athena.sql.errors import marked
 from lakehouse_local.athena.sql.types import Type, duckdb_type, parse_type
 from lakehouse_local.athena.files.text_serde import LazySimple, OpenCsv
 from lakehouse_local.athena.sql.types.casts import convert
+from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.s3.store import ObjectStore, remove, split_uri
 
 # Athena: "Athena supports writing to 100 unique partition and bucket combinations at once."
@@ -27,7 +29,8 @@ _BUCKET = "$bucket"
 _LINE = "line"
 _PATH_SAFE = " !$&()+,-.;<>@[]_`{|}~"  # Hive escapes the rest of what is not a letter or a digit
 
-Values = tuple[str, ...]
+Values = tuple[str, ...]  # of a partition's keys
+Source = tuple[str, str | None]  # an expression over a query's columns, and its type (None: it is NULL)
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,14 @@ class Written:
     partitions: dict[Values, str] = field(default_factory=dict)
 
 
+def in_order(columns: Sequence[Column]) -> list[Source]:
+    """Return the sources of columns that a query's columns fill one by one."""
+    return [(f"c{at}", column.type) for at, column in enumerate(columns)]
+
+
 @contextlib.contextmanager
 def put(
-    store: ObjectStore, cursor: Cursor, query: str, target: Target, sources: Sequence[tuple[str, str | None]],
+    store: ObjectStore, cursor: Cursor, query: str, target: Target, sources: Sequence[Source],
     existing: dict[Values, str] | None = None,
 ) -> Iterator[Written]:  # fmt: skip
     """Run the query and write its rows; the files go again if the block that records them fails.
@@ -96,7 +104,7 @@ def put(
 
 
 def _copy(
-    cursor: Cursor, query: str, target: Target, sources: Sequence[tuple[str, str | None]], folder: Path
+    cursor: Cursor, query: str, target: Target, sources: Sequence[Source], folder: Path
 ) -> tuple[int, list[tuple[Path, Values, int]]]:
     """Write the query's rows below a folder: their number, and each file with its partition's values and its bucket."""
     every = [*target.columns, *target.keys]
@@ -155,6 +163,18 @@ def _selected(target: Target, values: list[str]) -> list[str]:
         types = [parse_type(column.type) for column in target.columns]
         return [f"{serde.line(list(zip(values, types, strict=True)))} AS {_LINE}"]
     return [f"{value} AS {identifier(column.name)}" for value, column in zip(values, target.columns, strict=True)]
+
+
+def add_partitions(
+    catalog: Catalog, database: str, table: str, storage: dict[str, Any], new: Mapping[Values, str]
+) -> None:
+    """Register partitions by their values and locations; the rest of their storage descriptor is the table's."""
+    inputs = [
+        {"Values": list(values), "StorageDescriptor": {**storage, "Location": location}}
+        for values, location in new.items()
+    ]
+    if inputs:
+        catalog.create_partitions(database, table, inputs)
 
 
 def _check_count(combinations: set[tuple[Values, int]]) -> None:

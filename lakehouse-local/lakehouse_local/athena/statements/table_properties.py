@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from lakehouse_local.athena.files import formats
-from lakehouse_local.athena.statements.statement_context import Session, identifier, text_of
 from lakehouse_local.athena.sql import Column, SqlError
+from lakehouse_local.athena.sql.compile.tree import name_of, shown
+from lakehouse_local.athena.statements.statement import StatementContext
 from lakehouse_local.athena.ddl.tokens import Reader, tokens
 from lakehouse_local.athena.writing import Target
 
@@ -39,11 +40,11 @@ def refused(message: str) -> SqlError:
     return SqlError("INVALID_TABLE_PROPERTY", message)
 
 
-def of_table(sql: str, tree: Any) -> Properties:
+def of_table(tree: Any) -> Properties:
     """The properties of a CREATE TABLE AS; raises SqlError for those that Hive tables do not have."""
     node = tree.properties()
     pairs = (
-        (identifier(each.identifier()), text_of(sql, each.propertyValue()))
+        (name_of(each.identifier()), shown(each.propertyValue()))
         for each in (node.propertyAssignments().property_() if node else ())
     )
     found = _read(pairs)
@@ -105,7 +106,7 @@ def _checked(found: Properties, known: dict[str, type], what: str) -> Properties
     return found
 
 
-def target(properties: Properties, columns: tuple[Column, ...], session: Session, label: str) -> Target:
+def target(properties: Properties, columns: tuple[Column, ...], context: StatementContext, label: str) -> Target:
     """Where and how the rows of a new table are written.
 
     :raises SqlError: INVALID_TABLE_PROPERTY, NOT_SUPPORTED for what is not served locally
@@ -125,7 +126,7 @@ def target(properties: Properties, columns: tuple[Column, ...], session: Session
         raise refused(f"{label} contains only partition columns")
     cut = len(columns) - len(keys)
     return Target(
-        _location(properties, session),
+        _location(properties, context),
         chosen,
         columns[:cut],
         columns[cut:],
@@ -135,11 +136,11 @@ def target(properties: Properties, columns: tuple[Column, ...], session: Session
     )
 
 
-def _location(properties: Properties, session: Session) -> str:
+def _location(properties: Properties, context: StatementContext) -> str:
     location = properties.get("external_location")
     if location is None:
-        return f"{session.output}tables/{session.execution_id}"
-    if session.enforced:
+        return f"{context.output}tables/{context.execution_id}"
+    if context.enforced:
         raise refused(_ENFORCED)
     if not location.startswith("s3://"):
         raise refused(f"external_location must be s3://bucket/folder/, not '{location}'")

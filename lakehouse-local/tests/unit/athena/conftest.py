@@ -27,9 +27,11 @@ class Inside:
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         return self.service.operations[operation](request, self._caller)
 
-    def run(self, sql: str) -> dict[str, Any]:
-        output = {"OutputLocation": "s3://bucket/results/"}
-        execution_id = self.call("StartQueryExecution", QueryString=sql, ResultConfiguration=output)["QueryExecutionId"]
+    def run(self, sql: str, *parameters: str) -> dict[str, Any]:
+        given: dict[str, Any] = {"ResultConfiguration": {"OutputLocation": "s3://bucket/results/"}}
+        if parameters:
+            given["ExecutionParameters"] = list(parameters)
+        execution_id = self.call("StartQueryExecution", QueryString=sql, **given)["QueryExecutionId"]
         while True:
             execution = self.call("GetQueryExecution", QueryExecutionId=execution_id)["QueryExecution"]
             if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):

@@ -30,16 +30,24 @@ class Statement:
         self.scans: list[Scan] = []
         self.parameters = [_expression_of(text) for text in parameters]
         self.marks: dict[int, int] = {}
+        self._views: dict[str, Any] = {}
 
     def count_marks(self, tree: Any) -> None:
         """Number the question marks of a tree; there must be as many values."""
-        tokens = [each for each in tree.parser.getTokenStream().tokens if each.type == P.QUESTION_MARK]
+        every = tree.parser.getTokenStream().tokens[tree.start.tokenIndex : tree.stop.tokenIndex + 1]
+        tokens = [each for each in every if each.type == P.QUESTION_MARK]
         self.marks = {token.tokenIndex: at for at, token in enumerate(tokens)}
         if len(tokens) != len(self.parameters):
             raise SqlError(
                 "INVALID_PARAMETER_USAGE",
                 f"Incorrect number of parameters: expected {len(tokens)} but found {len(self.parameters)}",
             )
+
+    def view(self, sql: str) -> Any:
+        """Return the tree of a view's text, which is parsed once however often the statement names the view."""
+        if sql not in self._views:
+            self._views[sql] = parse(without_semicolon(sql))
+        return self._views[sql]
 
     def finished(self, sql: str) -> str:
         """A query's text with the scans in it, each limited to what turned out to matter."""
@@ -114,8 +122,7 @@ class Queries(Compiler):
         """A view's query, in the view's own database."""
         assert relation.view_sql is not None
         catalogue = _InDatabase(self.catalogue, relation.view_catalog, relation.view_schema)
-        tree = parse(without_semicolon(relation.view_sql))
-        query = Queries(catalogue, self.statement).query(query_of(tree), None)
+        query = Queries(catalogue, self.statement).query(query_of(self.statement.view(relation.view_sql)), None)
         if len(query.outputs) != len(relation.columns):
             raise SqlError(
                 "VIEW_IS_STALE", "a view is stale or in invalid state: its columns are no longer its query's"
