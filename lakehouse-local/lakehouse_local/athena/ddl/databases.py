@@ -9,13 +9,13 @@ from typing import Any
 
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.ddl.syntax import Command, ddl, execution_error, s3_location, semantic
-from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.athena.ddl.tokens import Reader
+from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.http.wire import AwsError
 
 
 def create(reader: Reader) -> Command:
-    absent = reader.take("IF", "NOT", "EXISTS")
+    if_not_exists = reader.take("IF", "NOT", "EXISTS")
     given: dict[str, Any] = {"Name": reader.identifier()}
     if reader.take("COMMENT"):
         given["Description"] = reader.string()
@@ -31,14 +31,14 @@ def create(reader: Reader) -> Command:
         except AwsError as error:
             if error.code != "AlreadyExistsException":
                 raise
-            if not absent:
+            if not if_not_exists:
                 raise execution_error(f"Database {given['Name']} already exists") from None
 
     return ddl("CREATE_DATABASE", run)
 
 
 def drop(reader: Reader) -> Command:
-    absent = reader.take("IF", "EXISTS")
+    if_exists = reader.take("IF", "EXISTS")
     name = reader.identifier()
     cascade = reader.take_any("CASCADE", "RESTRICT") == "CASCADE"
     reader.end()
@@ -47,13 +47,13 @@ def drop(reader: Reader) -> Command:
         try:
             tables = binding.catalog.get_tables(name)
         except AwsError:
-            if not absent:
+            if not if_exists:
                 raise semantic(10072, f"Database does not exist: {name}") from None
             return
         if tables and not cascade:
             raise execution_error(
                 f"InvalidOperationException(message:Database {name} is not empty. One or more tables exist: "
-                "DROP DATABASE ... CASCADE takes them along.)"
+                "DROP DATABASE ... CASCADE drops them too.)"
             )
         binding.catalog.delete_database(name)
 

@@ -1,4 +1,4 @@
-"""Athena's own statements (Hive DDL, UNLOAD, SHOW ...) as tokens: what Trino's grammar does not read."""
+"""Tokens of the statements that are not of Trino's grammar: Hive's DDL, SHOW, UNLOAD, EXECUTE."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ _RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Token:
-    """A token: `string`, `quoted` (an identifier), `word` or `symbol`, with its place in the text."""
+    """A token with its place in the text.
+
+    :ivar kind: `string`, `quoted` (an identifier), `word` or `symbol`
+    """
 
     kind: str
     text: str
@@ -43,7 +46,7 @@ class Token:
 
     @property
     def value(self) -> str:
-        """What it stands for: a string or a quoted identifier without its quotes and escapes."""
+        """The text without the quotes and escapes of a string or a quoted identifier."""
         if self.kind == "quoted":
             return self.text[1:-1].replace(self.text[0] * 2, self.text[0])
         if self.kind == "string":
@@ -63,7 +66,7 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a statement, without spaces, comments and one closing semicolon."""
+    """Return the tokens of a statement without spaces, comments and one closing semicolon."""
     found = [
         Token(str(match.lastgroup), match[0], match.start(), match.end())
         for match in _TOKEN.finditer(text)
@@ -73,9 +76,9 @@ def tokens(text: str) -> list[Token]:
 
 
 class Reader:
-    """Reads a statement's tokens one after the other; words are matched without case.
+    """A reader of a statement's tokens, one after the other; words are matched without case.
 
-    :raises SqlError: SYNTAX_ERROR, from every method that demands something
+    :raises SqlError: SYNTAX_ERROR, from every method that needs a certain token
     """
 
     def __init__(self, text: str) -> None:
@@ -92,53 +95,53 @@ class Reader:
         return None if self.done else self._tokens[self._at]
 
     def sees(self, *words: str) -> bool:
-        """Whether these words or symbols come next."""
-        coming = self._tokens[self._at : self._at + len(words)]
-        return len(coming) == len(words) and all(
+        """Return True if these words or symbols come next."""
+        following = self._tokens[self._at : self._at + len(words)]
+        return len(following) == len(words) and all(
             token.kind in ("word", "symbol") and token.text.upper() == word
-            for token, word in zip(coming, words, strict=True)
+            for token, word in zip(following, words, strict=True)
         )
 
     def take(self, *words: str) -> bool:
-        """Pass over these words if they come next, and say whether they did."""
+        """Skip these words if they come next, and return True if they did."""
         found = self.sees(*words)
         if found:
             self._at += len(words)
         return found
 
     def take_any(self, *words: str) -> str | None:
-        """Pass over one of these words, and say which."""
+        """Skip one of these words if it comes next, and return it, else None."""
         return next((word for word in words if self.take(word)), None)
 
     def need(self, *words: str) -> None:
-        """Pass over these words, which must come next."""
+        """Skip these words, which must come next."""
         for word in words:
             if not self.take(word):
                 raise self.unexpected(word)
 
     def pop(self) -> Token:
-        """The next token, whatever it is."""
+        """Read the next token, of any kind."""
         if self.done:
             raise self.unexpected("more")
         self._at += 1
         return self._tokens[self._at - 1]
 
     def string(self) -> str:
-        """A string's value."""
+        """Read a string and return its value."""
         if (token := self.next) is None or token.kind != "string":
             raise self.unexpected("a string in single quotes")
         return self.pop().value
 
     def number(self) -> int:
-        """A whole number."""
+        """Read a whole number."""
         if (token := self.next) is None or not (token.text.isascii() and token.text.isdigit()):
             raise self.unexpected("a number")
         return int(self.pop().text)
 
     def identifier(self, *, trino: bool = False) -> str:
-        """One part of a name, lower-case. Hive quotes with backticks and reserves its keywords.
+        """Read one part of a name, in lower case. Hive quotes with backticks and reserves its keywords.
 
-        :param trino: Trino's rules, for the few statements that Athena gives to Trino: double quotes
+        :param trino: by Trino's rules, with double quotes, for the few statements that Athena gives to Trino
         """
         token = self.next
         if token is None or token.kind not in ("word", "quoted"):
@@ -146,18 +149,20 @@ class Reader:
         if token.text[0] == ("`" if trino else '"'):
             raise self.unexpected("a name in double quotes" if trino else "a name in backticks")
         if not trino and token.text.upper() in _RESERVED:
-            raise self.unexpected(f"a name; {token.text} is a keyword, as a name it is written `{token.text.lower()}`")
+            raise self.unexpected(
+                f"a name; {token.text} is a keyword: write `{token.text.lower()}` to use it as a name"
+            )
         return self.pop().value.lower()
 
     def name(self, *, trino: bool = False) -> list[str]:
-        """A name of one or more parts: `db`.`table`."""
+        """Read a name of one or more parts: `db`.`table`."""
         parts = [self.identifier(trino=trino)]
         while self.take("."):
             parts.append(self.identifier(trino=trino))
         return parts
 
     def string_map(self) -> dict[str, str]:
-        """( 'key' = 'value', ... )"""
+        """Read ( 'key' = 'value', ... )."""
         self.need("(")
         found: dict[str, str] = {}
         while True:
@@ -170,7 +175,7 @@ class Reader:
         return found
 
     def until_closing(self) -> str:
-        """The text inside the bracket that was just opened, up to its closing one, which is passed over."""
+        """Read the text up to the bracket that closes the one just read; the closing bracket is skipped."""
         start = self._tokens[self._at - 1].end
         depth = 1
         while depth:
@@ -180,7 +185,7 @@ class Reader:
         return self.text[start : self._tokens[self._at - 1].start]
 
     def rest(self) -> str:
-        """The text that is left."""
+        """Read the text that is left."""
         if self.done:
             return ""
         rest = self.text[self._tokens[self._at].start : self._tokens[-1].end]
@@ -188,12 +193,12 @@ class Reader:
         return rest
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Check that no token is left."""
         if not self.done:
             raise self.unexpected("the end of the statement")
 
     def unexpected(self, wanted: str) -> SqlError:
-        """The error for the token that comes next."""
+        """Return the error for the token that comes next."""
         token = self.next
         at = token.start if token else len(self.text.rstrip())
         line = self.text.count("\n", 0, at) + 1

@@ -1,1 +1,1 @@
-"""Hive tables' files: their formats, the SerDes of text, the schemas of Parquet, and DuckDB queries that read them."""
+"""Files of Hive tables: formats, text SerDes, Parquet schemas, and the DuckDB queries that read them."""

@@ -1,4 +1,4 @@
-"""What Parquet files hold: their columns, read once per file, and which of the catalogue's types can read them."""
+"""Schemas of Parquet files, read once per file, and the types of the Data Catalog that can read their columns."""
 
 from __future__ import annotations
 
@@ -22,21 +22,25 @@ Run = Callable[[str], list[tuple[Any, ...]]]  # DuckDB's SQL -> its rows
 
 
 @dataclass(frozen=True)
-class Held:
-    """A column of a file: its name, DuckDB's type, and Parquet's own (None for a nested one)."""
+class FileColumn:
+    """A column of a Parquet file.
+
+    :ivar type: DuckDB's
+    :ivar physical: Parquet's type; None for a nested column
+    """
 
     name: str
     type: str
     physical: str | None
 
 
-Schema = dict[str, Held]  # by lower-case name
+Schema = dict[str, FileColumn]  # by lower-case name
 _Signature = tuple[tuple[Any, ...], ...]
 _Key = tuple[str, datetime, int, str]
 
 
 class ParquetSchemas:
-    """The schemas of files, kept by path, time and size; safe to use from several threads."""
+    """The schemas of files, kept by path, time, size and ETag; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,9 +48,10 @@ class ParquetSchemas:
         self._schemas: dict[_Signature, Schema] = {}
 
     def groups(self, files: Sequence[StoredObject], run: Run) -> list[tuple[Schema, list[StoredObject]]]:
-        """The files by schema, read with a query's own cursor where they are new.
+        """Group files by schema.
 
-        :raises SqlError: HIVE_BAD_DATA naming a file that is no Parquet, HIVE_CANNOT_OPEN_SPLIT for one that went away
+        :param run: reads the schemas of files that are not known yet, by the query's own cursor
+        :raises SqlError: HIVE_BAD_DATA for a file that is not Parquet, HIVE_CANNOT_OPEN_SPLIT for one that was deleted
         """
         with self._lock:
             known = {file.path: self._signatures.get(_key(file)) for file in files}
@@ -65,14 +70,14 @@ class ParquetSchemas:
         try:
             rows = _rows(files, run)
         except SqlError:
-            if len(files) > 1:  # one of them: find it
+            if len(files) > 1:  # one of them is bad: find it
                 half = len(files) // 2
                 return self._read(files[:half], run) | self._read(files[half:], run)
             raise
         found: dict[str, list[tuple[Any, ...]]] = {path: [] for path in by_path}
         for path, *row in rows:
             found[path].append(tuple(row))
-        signatures = {path: tuple(held) for path, held in found.items()}
+        signatures = {path: tuple(columns) for path, columns in found.items()}
         with self._lock:
             for path, signature in signatures.items():
                 self._signatures[_key(by_path[path])] = signature
@@ -85,10 +90,11 @@ class ParquetSchemas:
             if signature in self._schemas:
                 return self._schemas[signature]
         path = literal(str(file.path))
-        physical = {name: of for name, of, *_ in signature if of is not None}
+        physical = {name: type for name, type, *_ in signature if type is not None}
         described = run(f"DESCRIBE SELECT * FROM read_parquet({path}, hive_partitioning = false)")
         schema = {
-            name.lower(): Held(name, of, None if _nested(of) else physical.get(name)) for name, of, *_ in described
+            name.lower(): FileColumn(name, type, None if _nested(type) else physical.get(name))
+            for name, type, *_ in described
         }
         with self._lock:
             self._schemas[signature] = schema
@@ -112,12 +118,12 @@ def _rows(files: Sequence[StoredObject], run: Run) -> list[tuple[Any, ...]]:
         raise SqlError("HIVE_BAD_DATA", f"Not valid Parquet file: {files[0].uri}: {error.message}") from None
 
 
-def _nested(of: str) -> bool:
-    return any(kind.fullmatch(of) for kind in _KINDS.values())
+def _nested(type: str) -> bool:
+    return any(pattern.fullmatch(type) for pattern in _NESTED.values())
 
 
-# What DuckDB calls the file columns from which a column of the catalogue's type can be read. An integer that does not
-# fit fails when it is read, as in Trino.
+# A table column's type -> DuckDB's types of the file columns from which it can be read. An integer that does not fit
+# fails when it is read, as in Trino.
 _WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
 _READABLE = {
     **dict.fromkeys(INTEGERS, _WHOLE),
@@ -131,21 +137,21 @@ _READABLE = {
     "varbinary": frozenset({"BLOB", "VARCHAR"}),
     "decimal": _WHOLE,  # and decimals
 }
-_KINDS = {
+_NESTED = {
     "array": re.compile(r".*\[\]", re.DOTALL),
     "map": re.compile(r"MAP\(.*\)", re.DOTALL),
     "row": re.compile(r"STRUCT\(.*\)", re.DOTALL),
 }
 
 
-def mismatch(held: Held, of: Type) -> str | None:
-    """Parquet's name for what a column holds, when a column of the catalogue's type cannot be read from it."""
-    if of.types:
-        readable = _KINDS[of.name].fullmatch(held.type) is not None
-    elif held.physical is None:
+def mismatch(column: FileColumn, type: Type) -> str | None:
+    """Return Parquet's name of a file column's type if a table column of `type` cannot be read from it, else None."""
+    if type.types:
+        readable = _NESTED[type.name].fullmatch(column.type) is not None
+    elif column.physical is None:
         readable = False
     else:
-        readable = held.type in _READABLE.get(of.name, ()) or (
-            of.name == "decimal" and held.type.startswith("DECIMAL(")
+        readable = column.type in _READABLE.get(type.name, ()) or (
+            type.name == "decimal" and column.type.startswith("DECIMAL(")
         )
-    return None if readable else (held.physical or "group").replace("BYTE_ARRAY", "BINARY")
+    return None if readable else (column.physical or "group").replace("BYTE_ARRAY", "BINARY")

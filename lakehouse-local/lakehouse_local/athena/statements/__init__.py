@@ -1,1 +1,1 @@
-"""Statements: told apart, checked, and carried out. Hive's DDL is in ddl/, queries are compiled in sql/."""
+"""Statements: classified, parsed once, and carried out. Hive's DDL is in ddl/, the compiler of queries in sql/."""

@@ -1,4 +1,4 @@
-"""Reading a statement: told apart by its leading words, parsed once; the tree travels to what carries it out."""
+"""Statements classified by their leading words and parsed once; the tree travels to the function that runs it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ _Execute = Callable[[Any, Sequence[str], StatementContext], Outcome]
 def _refuse_iceberg(tree: Any, parameters: Sequence[str], context: StatementContext) -> Outcome:
     raise SqlError(
         "NOT_SUPPORTED",
-        "MERGE, UPDATE, DELETE, OPTIMIZE and VACUUM are of Iceberg tables, which are not served locally yet",
+        "MERGE, UPDATE, DELETE, OPTIMIZE and VACUUM are for Iceberg tables, "
+        "which are not supported by the local AWS yet",
     )
 
 
@@ -72,7 +73,7 @@ _TRINO: dict[str, tuple[str, str, _Execute]] = {
 
 
 def accept(sql: str, parameters: Sequence[str] = ()) -> Statement:
-    """Return the statement that a text is.
+    """Classify and parse a statement.
 
     :param parameters: for each question mark the text of an expression
     :raises SqlError: SYNTAX_ERROR, for which StartQueryExecution refuses it
@@ -101,11 +102,11 @@ def _own(sql: str, parser: Parser, words: tuple[str, ...]) -> Statement:
     reader = Reader(sql)
     reader.need(*words)
     command = parser(reader)
-    return Statement(command.kind, command.subkind, lambda context: command.run(context.binding))
+    return Statement(command.type, command.subtype, lambda context: command.run(context.binding))
 
 
-def _statement(kind: str, subkind: str, execute: _Execute, tree: Any, parameters: Sequence[str]) -> Statement:
-    return Statement(kind, subkind, lambda context: execute(tree, tuple(parameters), context))
+def _statement(type: str, subtype: str, execute: _Execute, tree: Any, parameters: Sequence[str]) -> Statement:
+    return Statement(type, subtype, lambda context: execute(tree, tuple(parameters), context))
 
 
 def _head(sql: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lakehouse_local.athena.binding import CATALOG, columns_of, keys_of, require_served
+from lakehouse_local.athena.binding import CATALOG, columns_of, keys_of, require_supported
 from lakehouse_local.athena.files import formats
 from lakehouse_local.athena.results.outcome import ROWS, Outcome
 from lakehouse_local.athena.sql import Column, SqlError, translate
@@ -25,7 +25,7 @@ def insert(tree: Any, parameters: Sequence[str], context: StatementContext) -> O
     if table.get("TableType") == "VIRTUAL_VIEW":
         label = f"{CATALOG}.{database}.{name}"
         raise SqlError("NOT_SUPPORTED", f"line 1:1: Inserting into views is not supported: {label}")
-    require_served(table)
+    require_supported(table)
     storage = table["StorageDescriptor"]
     if storage.get("BucketColumns"):
         # https://docs.aws.amazon.com/athena/latest/ug/insert-into.html: "not supported on bucketed tables"

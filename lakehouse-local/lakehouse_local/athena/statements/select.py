@@ -20,7 +20,7 @@ def select(tree: Any, parameters: Sequence[str], context: StatementContext) -> O
     def rows() -> Iterator[list[Row]]:
         batch = first
         while batch:
-            yield [[text(value, of) for value, of in zip(row, types, strict=True)] for row in batch]
+            yield [[text(value, type) for value, type in zip(row, types, strict=True)] for row in batch]
             batch = next(batches, [])
 
     return Outcome(query.columns, rows(), header=True)

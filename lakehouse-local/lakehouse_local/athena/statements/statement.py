@@ -39,8 +39,8 @@ class Statement:
     :ivar run: raises SqlError when the execution FAILED, Cancelled when it was stopped
     """
 
-    kind: str
-    subkind: str
+    type: str
+    subtype: str
     run: Callable[[StatementContext], Outcome]
 
 

@@ -1,4 +1,4 @@
-"""The properties of CREATE TABLE AS and UNLOAD: read from the statement, checked, made into a target for writing.
+"""The properties of CREATE TABLE AS and UNLOAD: read, checked, and made into a target for writing.
 
 Source: https://docs.aws.amazon.com/athena/latest/ug/create-table-as.html,
 https://docs.aws.amazon.com/athena/latest/ug/unload.html
@@ -10,22 +10,22 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from lakehouse_local.athena.ddl.tokens import Reader, tokens
 from lakehouse_local.athena.files import formats
 from lakehouse_local.athena.sql import Column, SqlError
 from lakehouse_local.athena.sql.compile.tree import name_of, shown
 from lakehouse_local.athena.statements.statement import StatementContext
-from lakehouse_local.athena.ddl.tokens import Reader, tokens
 from lakehouse_local.athena.writing import Target
 
 Properties = dict[str, Any]
 
-# Those that Athena documents for Hive tables, by the type that their value has
-_OF_TABLES = {
+# The properties that Athena documents for Hive tables -> the type of their value
+_TABLE = {
     "table_type": str, "is_external": bool, "external_location": str, "format": str, "partitioned_by": list,
     "bucketed_by": list, "bucket_count": int, "field_delimiter": str, "write_compression": str,
     "parquet_compression": str, "orc_compression": str,
 }  # fmt: skip
-_OF_UNLOAD = {
+_UNLOAD = {
     "format": str, "compression": str, "compression_level": int, "field_delimiter": str, "partitioned_by": list,
 }  # fmt: skip
 _ENFORCED = (
@@ -36,28 +36,33 @@ _ENFORCED = (
 
 
 def refused(message: str) -> SqlError:
-    """INVALID_TABLE_PROPERTY."""
+    """Return the error INVALID_TABLE_PROPERTY."""
     return SqlError("INVALID_TABLE_PROPERTY", message)
 
 
 def of_table(tree: Any) -> Properties:
-    """The properties of a CREATE TABLE AS; raises SqlError for those that Hive tables do not have."""
+    """Return the properties of a CREATE TABLE AS.
+
+    :raises SqlError: for those that Hive tables do not have
+    """
     node = tree.properties()
     pairs = (
         (name_of(each.identifier()), shown(each.propertyValue()))
         for each in (node.propertyAssignments().property_() if node else ())
     )
     found = _read(pairs)
-    kind = str(found.get("table_type", "HIVE")).upper()
-    if kind == "ICEBERG":
-        raise SqlError("NOT_SUPPORTED", "Iceberg tables are not served locally yet: table_type = 'HIVE' is")
-    if kind != "HIVE":
+    table_type = str(found.get("table_type", "HIVE")).upper()
+    if table_type == "ICEBERG":
+        raise SqlError(
+            "NOT_SUPPORTED", "Iceberg tables are not supported by the local AWS yet: use table_type = 'HIVE'"
+        )
+    if table_type != "HIVE":
         raise refused(f"table_type must be 'HIVE' or 'ICEBERG', not '{found['table_type']}'")
-    return _checked(found, _OF_TABLES, "table property")
+    return _checked(found, _TABLE, "table property")
 
 
 def of_unload(reader: Reader) -> Properties:
-    """WITH (...) of an UNLOAD, whose opening bracket has been read."""
+    """Read WITH (...) of an UNLOAD, whose opening bracket has been read."""
     pairs = []
     while True:
         name = reader.pop().value
@@ -70,9 +75,9 @@ def of_unload(reader: Reader) -> Properties:
         if not reader.take(","):
             break
     reader.need(")")
-    found = _checked(_read(pairs), _OF_UNLOAD, "UNLOAD property")
+    found = _checked(_read(pairs), _UNLOAD, "UNLOAD property")
     if "format" not in found:
-        raise refused("UNLOAD needs WITH (format = '...'): " + ", ".join(each.name for each in formats.SERVED))
+        raise refused("UNLOAD needs WITH (format = '...'): " + ", ".join(each.name for each in formats.SUPPORTED))
     if "compression" in found:
         found["write_compression"] = found.pop("compression")
     return found
@@ -97,21 +102,21 @@ def _value(written: str) -> Any:
     return int(written) if re.fullmatch(r"-?\d+", written) else written
 
 
-def _checked(found: Properties, known: dict[str, type], what: str) -> Properties:
+def _checked(found: Properties, known: dict[str, type], label: str) -> Properties:
     for name, value in found.items():
         if name not in known:
-            raise refused(f"line 1:1: Catalog 'awsdatacatalog' {what} '{name}' does not exist: {', '.join(known)} do")
+            raise refused(f"line 1:1: Catalog 'awsdatacatalog' {label} '{name}' does not exist; use {', '.join(known)}")
         if type(value) is not known[name]:
-            raise refused(f"Invalid value for catalog 'awsdatacatalog' {what} '{name}': [{value}]")
+            raise refused(f"Invalid value for catalog 'awsdatacatalog' {label} '{name}': [{value}]")
     return found
 
 
 def target(properties: Properties, columns: tuple[Column, ...], context: StatementContext, label: str) -> Target:
-    """Where and how the rows of a new table are written.
+    """Return the place and the form in which the rows of a new table are written.
 
-    :raises SqlError: INVALID_TABLE_PROPERTY, NOT_SUPPORTED for what is not served locally
+    :raises SqlError: INVALID_TABLE_PROPERTY, NOT_SUPPORTED for a format that is not supported by the local AWS
     """
-    chosen = _format(properties)
+    format = _format(properties)
     keys = [key.lower() for key in properties.get("partitioned_by", [])]
     names = [column.name.lower() for column in columns]
     if unknown := [key for key in keys if key not in names]:
@@ -127,11 +132,11 @@ def target(properties: Properties, columns: tuple[Column, ...], context: Stateme
     cut = len(columns) - len(keys)
     return Target(
         _location(properties, context),
-        chosen,
+        format,
         columns[:cut],
         columns[cut:],
-        compression=formats.compression(chosen, _compression(properties, chosen)),
-        serde=_serde(properties, chosen),
+        compression=formats.compression(format, _compression(properties, format)),
+        serde=_serde(properties, format),
         buckets=_buckets(properties, names[:cut]),
     )
 
@@ -151,19 +156,19 @@ def _format(properties: Properties) -> formats.Format:
     name = str(properties.get("format", "PARQUET")).upper()
     if name not in formats.BY_NAME:
         raise refused(f"format must be one of {', '.join(formats.BY_NAME)}, not '{name}'")
-    return formats.served(formats.BY_NAME[name])
+    return formats.supported(formats.BY_NAME[name])
 
 
-def _compression(properties: Properties, chosen: formats.Format) -> str | None:
-    given = properties.get("write_compression") or properties.get(f"{chosen.name.lower()}_compression")
+def _compression(properties: Properties, format: formats.Format) -> str | None:
+    given = properties.get("write_compression") or properties.get(f"{format.name.lower()}_compression")
     return None if given is None else str(given)
 
 
-def _serde(properties: Properties, chosen: formats.Format) -> dict[str, str]:
+def _serde(properties: Properties, format: formats.Format) -> dict[str, str]:
     delimiter = properties.get("field_delimiter")
-    if chosen is not formats.TEXTFILE:
+    if format is not formats.TEXTFILE:
         if delimiter is not None:
-            raise refused(f"Cannot specify field_delimiter for storage format: {chosen.name}")
+            raise refused(f"Cannot specify field_delimiter for storage format: {format.name}")
         return {}
     given = "\1" if delimiter is None else str(delimiter)
     if len(given) != 1:

@@ -1,4 +1,4 @@
-"""Athena inside the test's process, without a server: for what only its inside can show."""
+"""Athena in the test's process, without a server, for tests that patch its parts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 
-class Inside:
-    """The service with its store and catalogue; `run` gives an execution that has ended."""
+class AthenaInProcess:
+    """The service with its store and Data Catalog; `run` returns an execution that has ended."""
 
     def __init__(self, root: Path) -> None:
         from lakehouse_local.athena.api import Athena
@@ -47,8 +47,8 @@ class Inside:
 
 
 @pytest.fixture
-def athena(tmp_path: Path) -> Iterator[Inside]:
-    inside = Inside(tmp_path)
-    inside.catalog.create_database({"Name": "default"})
-    yield inside
-    inside.close()
+def athena(tmp_path: Path) -> Iterator[AthenaInProcess]:
+    service = AthenaInProcess(tmp_path)
+    service.catalog.create_database({"Name": "default"})
+    yield service
+    service.close()

@@ -1,4 +1,4 @@
-"""What only the inside shows: nothing stays behind when the last step fails, a file that changes, the end of it all."""
+"""Failures that need patched parts: a table that cannot be registered, files that change, internal errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_files_go_again_when_the_table_cannot_be_registered(athena, monkeypatch)
     assert list((athena.store.root / ".tmp").iterdir()) in ([], [athena.store.root / ".tmp" / "duckdb"])
 
 
-def test_an_accident_inside_fails_the_query_and_nothing_else(athena, monkeypatch, caplog):
+def test_an_internal_error_fails_the_query_and_nothing_else(athena, monkeypatch, caplog):
     def stumble(*_, **__):
         raise RuntimeError("an accident")
 
