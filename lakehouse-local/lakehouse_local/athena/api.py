@@ -26,8 +26,8 @@ from lakehouse_local.iam.guarded import guarded_store
 from lakehouse_local.s3.store import ObjectStore, split_uri
 
 Doc = dict[str, Any]
-LONGEST = 262_144  # bytes of a statement, AWS's own limit
-_MOST_AT_ONCE = 50  # ids of one BatchGetQueryExecution
+MAX_QUERY_BYTES = 262_144  # bytes of a statement, AWS's own limit
+_MAX_IDS = 50  # ids of one BatchGetQueryExecution
 _IDENTITY = ("QueryString", "QueryExecutionContext", "WorkGroup", "ResultConfiguration", "ExecutionParameters")
 
 
@@ -72,8 +72,8 @@ class Athena:
 
     def start(self, request: Doc, caller: Caller) -> Doc:
         text = request["QueryString"]
-        if len(text.encode()) > LONGEST:
-            raise _invalid(f"Query string is longer than {LONGEST} bytes: it has {len(text.encode())}")
+        if len(text.encode()) > MAX_QUERY_BYTES:
+            raise _invalid(f"Query string is longer than {MAX_QUERY_BYTES} bytes: it has {len(text.encode())}")
         group = self._groups.find(request.get("WorkGroup", PRIMARY))
         if group["State"] != "ENABLED":
             raise _invalid(f"WorkGroup {group['Name']} is disabled.")
@@ -141,8 +141,8 @@ class Athena:
 
     def batch_get(self, request: Doc, caller: Caller) -> Doc:
         ids = request["QueryExecutionIds"]
-        if len(ids) > _MOST_AT_ONCE:
-            raise _invalid(f"queryExecutionIds has {len(ids)} entries: {_MOST_AT_ONCE} are allowed")
+        if len(ids) > _MAX_IDS:
+            raise _invalid(f"queryExecutionIds has {len(ids)} entries: {_MAX_IDS} are allowed")
         found, missing = [], []
         for query_id in ids:
             try:

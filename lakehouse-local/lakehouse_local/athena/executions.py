@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ACTIVE = ("QUEUED", "RUNNING")
-HOLD = 0.5  # seconds that GetQueryExecution waits for the end of a query that runs
-AT_ONCE = 8  # queries that run at the same time
+WAIT = 0.5  # seconds that GetQueryExecution waits for the end of a query that runs
+MAX_RUNNING = 8  # queries that run at the same time
 KIND = "execution"
 _BY_USER = "Query was cancelled by user"
 _ENDED = "GENERIC_INTERNAL_ERROR: the local AWS ended while the query ran"
 
 
 class Executions:
-    """The query executions of one local AWS; at most AT_ONCE run, the others are QUEUED."""
+    """The query executions of one local AWS; at most MAX_RUNNING run, the others are QUEUED."""
 
     def __init__(self, state_dir: Path, store: ObjectStore, catalog: Catalog, documents: Documents) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class Executions:
         self._documents = documents
         self._engine = Engine(store.root, store.root / SCRATCH)
         self._results = Results(state_dir / "athena")
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="athena")
+        self._pool = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="athena")
         self._changed = threading.Condition()
         self._futures: dict[str, Future[None]] = {}
         self._cursors: dict[str, Cursor] = {}
@@ -80,7 +80,7 @@ class Executions:
     ) -> None:
         """Queue an accepted statement.
 
-        :param execution: what GetQueryExecution shows
+        :param execution: the QueryExecution that GetQueryExecution returns
         :param enforced: the work group decides where data goes
         :param cutoff: bytes that the query may read
         :param judge: checks the caller's permissions; None permits everything
@@ -102,8 +102,8 @@ class Executions:
         return found
 
     def wait(self, execution_id: str) -> Document:
-        """Return an execution when it ends, or after HOLD seconds: a client that polls sees the end at once."""
-        until = time.monotonic() + HOLD
+        """Return an execution when it ends, or after WAIT seconds: a client that polls sees the end at once."""
+        until = time.monotonic() + WAIT
         with self._changed:
             while (found := self.get(execution_id))["Status"]["State"] in ACTIVE:
                 left = until - time.monotonic()

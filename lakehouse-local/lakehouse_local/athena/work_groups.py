@@ -11,7 +11,7 @@ from lakehouse_local.http.wire import AwsError, Caller, epoch, page
 Doc = dict[str, Any]
 PRIMARY = "primary"
 ENGINE = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
-LOWEST_CUTOFF = 10_000_000  # bytes, AWS's own
+MIN_CUTOFF = 10_000_000  # bytes, AWS's own
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,128}")
 
 _DEFAULTS: Doc = {
@@ -56,8 +56,8 @@ class WorkGroups:
     def _put(self, name: str, configuration: Doc, description: str, state: str) -> None:
         before = self._documents.get("workgroup", name) or {"CreationTime": epoch()}
         cutoff = configuration.get("BytesScannedCutoffPerQuery")
-        if cutoff is not None and cutoff < LOWEST_CUTOFF:
-            message = f"BytesScannedCutoffPerQuery must be at least {LOWEST_CUTOFF}, not {cutoff}"
+        if cutoff is not None and cutoff < MIN_CUTOFF:
+            message = f"BytesScannedCutoffPerQuery must be at least {MIN_CUTOFF}, not {cutoff}"
             raise AwsError("InvalidRequestException", message)
         document = {**before, "Name": name, "State": state, "Configuration": configuration, "Description": description}
         self._documents.put("workgroup", name, document)

@@ -23,7 +23,7 @@ from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.s3.store import ObjectStore, remove, split_uri
 
 # Athena: "Athena supports writing to 100 unique partition and bucket combinations at once."
-OPEN_PARTITIONS = 100
+MAX_OPEN_PARTITIONS = 100
 
 _BUCKET = "$bucket"
 _LINE = "line"
@@ -177,10 +177,10 @@ def add_partitions(
 
 
 def _check_count(combinations: set[tuple[Values, int]]) -> None:
-    if len(combinations) > OPEN_PARTITIONS:
+    if len(combinations) > MAX_OPEN_PARTITIONS:
         raise SqlError(
             "HIVE_TOO_MANY_OPEN_PARTITIONS",
-            f"Exceeded limit of {OPEN_PARTITIONS} open writers for partitions/buckets. "
+            f"Exceeded limit of {MAX_OPEN_PARTITIONS} open writers for partitions/buckets. "
             f"TOO_MANY_OPEN_PARTITIONS: the query writes {len(combinations)}",
         )
 

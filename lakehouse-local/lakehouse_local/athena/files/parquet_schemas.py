@@ -15,7 +15,7 @@ from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.athena.sql.types import INTEGERS, Type
 from lakehouse_local.s3.store import StoredObject
 
-_MOST_KEPT = 20_000  # files
+_MAX_KEPT = 20_000  # files
 _PAGE = 500  # files read by one query
 
 Run = Callable[[str], list[tuple[Any, ...]]]  # DuckDB's SQL -> its rows
@@ -81,7 +81,7 @@ class ParquetSchemas:
         with self._lock:
             for path, signature in signatures.items():
                 self._signatures[_key(by_path[path])] = signature
-            while len(self._signatures) > _MOST_KEPT:
+            while len(self._signatures) > _MAX_KEPT:
                 self._signatures.popitem(last=False)
         return {by_path[path].path: signature for path, signature in signatures.items()}
 
