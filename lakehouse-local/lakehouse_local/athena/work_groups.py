@@ -69,8 +69,8 @@ class WorkGroups:
             raise AwsError("InvalidRequestException", message)
         if self._documents.get("workgroup", name) is not None:
             raise AwsError("InvalidRequestException", f"WorkGroup {name} is already created")
-        given = {**_DEFAULTS, **request.get("Configuration", {}), "EngineVersion": ENGINE}
-        self._put(name, given, request.get("Description", ""), "ENABLED")
+        configuration = {**_DEFAULTS, **request.get("Configuration", {}), "EngineVersion": ENGINE}
+        self._put(name, configuration, request.get("Description", ""), "ENABLED")
         if tags := request.get("Tags"):
             self.tag({"ResourceARN": _arn(caller, name), "Tags": tags}, caller)
         return {}

@@ -77,12 +77,12 @@ def _change_column(reader: Reader, name: Name) -> Command:
 
 
 def _set_properties(reader: Reader, name: Name) -> Command:
-    given = reader.string_map()
+    properties = reader.string_map()
     reader.end()
 
     def run(binding: Binding) -> None:
         table = found(binding, name)
-        update(binding, table, Parameters={**table.get("Parameters", {}), **given})
+        update(binding, table, Parameters={**table.get("Parameters", {}), **properties})
 
     return ddl("ALTER_TABLE_SET_TBLPROPERTIES", run)
 

@@ -16,23 +16,23 @@ from lakehouse_local.http.wire import AwsError
 
 def create(reader: Reader) -> Command:
     if_not_exists = reader.take("IF", "NOT", "EXISTS")
-    given: dict[str, Any] = {"Name": reader.identifier()}
+    database_input: dict[str, Any] = {"Name": reader.identifier()}
     if reader.take("COMMENT"):
-        given["Description"] = reader.string()
+        database_input["Description"] = reader.string()
     if reader.take("LOCATION"):
-        given["LocationUri"] = s3_location(reader)
+        database_input["LocationUri"] = s3_location(reader)
     if reader.take("WITH", "DBPROPERTIES"):
-        given["Parameters"] = reader.string_map()
+        database_input["Parameters"] = reader.string_map()
     reader.end()
 
     def run(binding: Binding) -> None:
         try:
-            binding.catalog.create_database(given)
+            binding.catalog.create_database(database_input)
         except AwsError as error:
             if error.code != "AlreadyExistsException":
                 raise
             if not if_not_exists:
-                raise execution_error(f"Database {given['Name']} already exists") from None
+                raise execution_error(f"Database {database_input['Name']} already exists") from None
 
     return ddl("CREATE_DATABASE", run)
 
@@ -71,8 +71,8 @@ def alter(reader: Reader) -> Command:
             database = binding.require_database(name)
         except SqlError:
             raise semantic(10072, f"Database does not exist: {name}") from None
-        given: dict[str, Any] = {"Parameters": {**database.get("Parameters", {}), **parameters}}
-        given |= {key: database[key] for key in ("Name", "Description", "LocationUri") if key in database}
-        binding.catalog.update_database(name, given)
+        database_input: dict[str, Any] = {"Parameters": {**database.get("Parameters", {}), **parameters}}
+        database_input |= {key: database[key] for key in ("Name", "Description", "LocationUri") if key in database}
+        binding.catalog.update_database(name, database_input)
 
     return ddl("ALTER_DATABASE", run)

@@ -111,21 +111,21 @@ def _clauses(reader: Reader) -> _Clauses:
 
 
 def _delimited(reader: Reader) -> dict[str, str]:
-    given: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     while word := reader.take_any(*_DELIMITERS, "ESCAPED", "NULL"):
         if word == "NULL":
             reader.need("DEFINED", "AS")
-            given["serialization.null.format"] = reader.string()
+            parameters["serialization.null.format"] = reader.string()
         elif word == "ESCAPED":
             reader.need("BY")
-            given["escape.delim"] = reader.string()
+            parameters["escape.delim"] = reader.string()
         else:
             reader.take_any("ITEMS", "KEYS")
             reader.need("TERMINATED", "BY")
-            given[_DELIMITERS[word]] = reader.string()
+            parameters[_DELIMITERS[word]] = reader.string()
             if word == "FIELDS":
-                given["serialization.format"] = given["field.delim"]
-    return given
+                parameters["serialization.format"] = parameters["field.delim"]
+    return parameters
 
 
 def _table_input(name: str, columns: Columns, clauses: _Clauses, location: str) -> dict[str, Any]:
@@ -141,14 +141,14 @@ def _table_input(name: str, columns: Columns, clauses: _Clauses, location: str) 
         storage["InputFormat"], storage["OutputFormat"] = clauses.input_output
     if clauses.buckets:
         storage |= {"BucketColumns": clauses.buckets, "NumberOfBuckets": clauses.bucket_count}
-    given = {
+    table = {
         "Name": name,
         "TableType": "EXTERNAL_TABLE",
         "PartitionKeys": clauses.keys,
         "StorageDescriptor": storage,
         "Parameters": {"EXTERNAL": "TRUE", **clauses.parameters},
     }
-    return given if clauses.comment is None else {**given, "Description": clauses.comment}
+    return table if clauses.comment is None else {**table, "Description": clauses.comment}
 
 
 def drop_table(reader: Reader) -> Command:

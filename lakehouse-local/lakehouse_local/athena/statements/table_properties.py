@@ -160,8 +160,8 @@ def _format(properties: Properties) -> formats.Format:
 
 
 def _compression(properties: Properties, format: formats.Format) -> str | None:
-    given = properties.get("write_compression") or properties.get(f"{format.name.lower()}_compression")
-    return None if given is None else str(given)
+    name = properties.get("write_compression") or properties.get(f"{format.name.lower()}_compression")
+    return None if name is None else str(name)
 
 
 def _serde(properties: Properties, format: formats.Format) -> dict[str, str]:
@@ -170,10 +170,10 @@ def _serde(properties: Properties, format: formats.Format) -> dict[str, str]:
         if delimiter is not None:
             raise refused(f"Cannot specify field_delimiter for storage format: {format.name}")
         return {}
-    given = "\1" if delimiter is None else str(delimiter)
-    if len(given) != 1:
-        raise refused(f"field_delimiter must be one character, not '{given}'")
-    return {"field.delim": given, "serialization.format": given}
+    delimiter = "\1" if delimiter is None else str(delimiter)
+    if len(delimiter) != 1:
+        raise refused(f"field_delimiter must be one character, not '{delimiter}'")
+    return {"field.delim": delimiter, "serialization.format": delimiter}
 
 
 def _buckets(properties: Properties, names: list[str]) -> tuple[tuple[str, ...], int]:

@@ -34,8 +34,9 @@ class Warehouse:
 
     def start(self, sql: str, **arguments: Any) -> str:
         context = {"Database": self.database, "Catalog": "AwsDataCatalog"}
-        given = {"QueryExecutionContext": context, "ResultConfiguration": {"OutputLocation": self.output}, **arguments}
-        response = self.athena.start_query_execution(QueryString=sql.replace("{bucket}", self.bucket), **given)
+        results = {"OutputLocation": self.output}
+        request = {"QueryExecutionContext": context, "ResultConfiguration": results, **arguments}
+        response = self.athena.start_query_execution(QueryString=sql.replace("{bucket}", self.bucket), **request)
         return str(response["QueryExecutionId"])
 
     def wait(self, execution_id: str) -> dict[str, Any]:

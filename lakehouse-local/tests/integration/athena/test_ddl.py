@@ -33,7 +33,7 @@ def test_databases(warehouse, fails, name):
     assert fails(f"drop database {name}") == f"FAILED: SemanticException [Error 10072]: Database does not exist: {name}"
 
 
-def test_an_external_table_in_the_catalogue(warehouse, fails):
+def test_an_external_table_in_the_data_catalog(warehouse, fails):
     warehouse.run(
         """-- a comment first
         CREATE EXTERNAL TABLE IF NOT EXISTS `T` (

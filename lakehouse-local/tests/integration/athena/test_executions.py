@@ -72,20 +72,20 @@ def test_a_query_from_start_to_its_files(warehouse):
     ],
 )
 def test_columns_are_described_and_written_as_athena_does(warehouse, sql, of, precision, scale, text):
-    answer = warehouse.results(warehouse.run(f"select {sql} as c"))["ResultSet"]
-    (column,) = answer["ResultSetMetadata"]["ColumnInfo"]
+    response = warehouse.results(warehouse.run(f"select {sql} as c"))["ResultSet"]
+    (column,) = response["ResultSetMetadata"]["ColumnInfo"]
     assert (column["Name"], column["Type"], column["Precision"], column["Scale"]) == ("c", of, precision, scale)
     assert column["CaseSensitive"] == (of in ("varchar", "char"))
-    assert answer["Rows"][1]["Data"] == [{"VarCharValue": text}]
+    assert response["Rows"][1]["Data"] == [{"VarCharValue": text}]
 
 
 def test_an_empty_result_has_columns(warehouse):
-    answer = warehouse.results(
+    response = warehouse.results(
         warehouse.run("select * from (select 1 as a, 'x' as b) as __dbt_sbq where false limit 0")
     )
-    assert [column["Name"] for column in answer["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["a", "b"]
-    assert len(answer["ResultSet"]["Rows"]) == 1
-    assert "NextToken" not in answer
+    assert [column["Name"] for column in response["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["a", "b"]
+    assert len(response["ResultSet"]["Rows"]) == 1
+    assert "NextToken" not in response
 
 
 def test_results_are_paged_at_a_thousand_rows(warehouse):
@@ -184,9 +184,9 @@ def test_batch_get_and_list(warehouse):
     first = warehouse.athena.list_query_executions(WorkGroup=group, MaxResults=2)
     second = warehouse.athena.list_query_executions(WorkGroup=group, MaxResults=2, NextToken=first["NextToken"])
     assert first["QueryExecutionIds"] + second["QueryExecutionIds"] == ids[::-1]
-    answer = warehouse.athena.batch_get_query_execution(QueryExecutionIds=[*ids, "gone"])
-    assert [each["Query"] for each in answer["QueryExecutions"]] == ["select 0", "select 1", "select 2"]
-    (missing,) = answer["UnprocessedQueryExecutionIds"]
+    response = warehouse.athena.batch_get_query_execution(QueryExecutionIds=[*ids, "gone"])
+    assert [each["Query"] for each in response["QueryExecutions"]] == ["select 0", "select 1", "select 2"]
+    (missing,) = response["UnprocessedQueryExecutionIds"]
     assert (missing["QueryExecutionId"], missing["ErrorMessage"]) == ("gone", "QueryExecution gone was not found")
 
 
@@ -229,9 +229,9 @@ def test_an_execution_that_is_not_there(warehouse, call):
 def test_explain(warehouse):
     execution = warehouse.run("explain select count(*) from (values 1, 2) v (a) where a > 1")
     assert execution["SubstatementType"] == "EXPLAIN"
-    answer = warehouse.results(execution)["ResultSet"]
-    assert answer["ResultSetMetadata"]["ColumnInfo"][0]["Name"] == "Query Plan"
-    assert len(answer["Rows"]) > 3
+    response = warehouse.results(execution)["ResultSet"]
+    assert response["ResultSetMetadata"]["ColumnInfo"][0]["Name"] == "Query Plan"
+    assert len(response["Rows"]) > 3
     assert json.loads("\n".join(warehouse.lines("explain (format json) select 1")))
     assert warehouse.lines("explain (type validate) select 1") == ["true"]
     assert len(warehouse.lines("explain analyze select 1")) > 3

@@ -146,13 +146,13 @@ def test_the_one_data_catalog(warehouse, local_aws):
 
 def test_named_queries(warehouse, group):
     athena = warehouse.athena
-    given = {"Name": "q", "Database": "d", "QueryString": "select 1", "WorkGroup": group}
-    query_id = athena.create_named_query(**given)["NamedQueryId"]
-    assert athena.get_named_query(NamedQueryId=query_id)["NamedQuery"] == {**given, "NamedQueryId": query_id}
+    members = {"Name": "q", "Database": "d", "QueryString": "select 1", "WorkGroup": group}
+    query_id = athena.create_named_query(**members)["NamedQueryId"]
+    assert athena.get_named_query(NamedQueryId=query_id)["NamedQuery"] == {**members, "NamedQueryId": query_id}
     athena.update_named_query(NamedQueryId=query_id, Name="r", QueryString="select 2")
-    answer = athena.batch_get_named_query(NamedQueryIds=[query_id, "gone"])
-    assert [each["QueryString"] for each in answer["NamedQueries"]] == ["select 2"]
-    assert [each["NamedQueryId"] for each in answer["UnprocessedNamedQueryIds"]] == ["gone"]
+    response = athena.batch_get_named_query(NamedQueryIds=[query_id, "gone"])
+    assert [each["QueryString"] for each in response["NamedQueries"]] == ["select 2"]
+    assert [each["NamedQueryId"] for each in response["UnprocessedNamedQueryIds"]] == ["gone"]
     assert athena.list_named_queries(WorkGroup=group)["NamedQueryIds"] == [query_id]
     athena.delete_named_query(NamedQueryId=query_id)
     assert query_id in refused(lambda: athena.get_named_query(NamedQueryId=query_id))

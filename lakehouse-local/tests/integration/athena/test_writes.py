@@ -199,10 +199,10 @@ def test_insert_into_a_partitioned_table(warehouse):
         "insert into t values (1, 'a', 1.5, '2024', 1), (2, 'b', 2, '2024', 2), (3, null, null, 'x/y', 3)"
     )
     assert (execution["StatementType"], execution["SubstatementType"]) == ("DML", "INSERT")
-    answer = warehouse.results(execution)
-    assert answer["UpdateCount"] == 3
-    assert answer["ResultSet"]["Rows"] == []
-    assert [column["Name"] for column in answer["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["rows"]
+    response = warehouse.results(execution)
+    assert response["UpdateCount"] == 3
+    assert response["ResultSet"]["Rows"] == []
+    assert [column["Name"] for column in response["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["rows"]
     assert warehouse.partitions("t") == [("2024", "1"), ("2024", "2"), ("x/y", "3")]
     assert len(warehouse.objects("elsewhere/")) == 1  # the partition's own location
     assert len(warehouse.objects("t/year=2024/month=2/")) == len(warehouse.objects("t/year=x%2Fy/month=3/")) == 1
@@ -361,8 +361,8 @@ def test_a_view_of_anothers_making(warehouse, fails):
     assert "INVALID_VIEW" in fails("select * from v")
 
 
-def test_tables_are_the_same_whoever_made_them(warehouse):
-    """CTAS, then Glue's API, then SQL again: one catalogue."""
+def test_tables_are_the_same_from_every_client(warehouse):
+    """CTAS, then Glue's API, then SQL again: one Data Catalog."""
     warehouse.run("create table t as select 1 as a")
     table = warehouse.table("T")
     storage = table["StorageDescriptor"]

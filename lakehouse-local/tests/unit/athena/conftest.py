@@ -28,10 +28,10 @@ class AthenaInProcess:
         return self.service.operations[operation](request, self._caller)
 
     def run(self, sql: str, *parameters: str) -> dict[str, Any]:
-        given: dict[str, Any] = {"ResultConfiguration": {"OutputLocation": "s3://bucket/results/"}}
+        arguments: dict[str, Any] = {"ResultConfiguration": {"OutputLocation": "s3://bucket/results/"}}
         if parameters:
-            given["ExecutionParameters"] = list(parameters)
-        execution_id = self.call("StartQueryExecution", QueryString=sql, **given)["QueryExecutionId"]
+            arguments["ExecutionParameters"] = list(parameters)
+        execution_id = self.call("StartQueryExecution", QueryString=sql, **arguments)["QueryExecutionId"]
         while True:
             execution = self.call("GetQueryExecution", QueryExecutionId=execution_id)["QueryExecution"]
             if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):

@@ -87,7 +87,7 @@ def test_duckdbs_own_names_are_none_of_athenas(athena, sql):
     assert execution["Status"]["StateChangeReason"].startswith(("TABLE_NOT_FOUND", "FUNCTION_NOT_FOUND"))
 
 
-def test_error_types_are_those_of_athenas_catalogue():
+def test_error_types_are_those_of_athenas_reference():
     assert athena_error("SYNTAX_ERROR", "m") == {
         "ErrorCategory": 2, "ErrorType": 1006, "Retryable": False, "ErrorMessage": "m",
     }  # fmt: skip

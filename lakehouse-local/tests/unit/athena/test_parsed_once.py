@@ -10,7 +10,7 @@ from lakehouse_local.athena.sql import warm
 
 @pytest.fixture
 def parsed(athena, monkeypatch):
-    """The texts that the grammar's parser was given, in their order; the tables and the view `v` exist."""
+    """The texts that the parser has read since table `t`, view `v` and prepared statement `p` were made."""
     warm()  # so that the service's own thread has nothing left to parse
     athena.run("create table t with (external_location = 's3://bucket/t/') as select 1 as a, 'x' as b")
     athena.run("create view v as select a + 1 as c from t")
