@@ -1,1 +1,1 @@
-"""Athena on one machine: query executions, DDL and results over DuckDB."""
+"""Amazon Athena on one machine: statements in Athena's SQL, carried out by DuckDB on the Glue Data Catalog and S3."""

@@ -1,4 +1,4 @@
-"""Amazon Athena's API: what is asked is checked as AWS checks it, then handed to executions and what Athena keeps.
+"""Amazon Athena's API: each request is checked as AWS checks it, then handed to the part that carries it out.
 
 Source: https://docs.aws.amazon.com/athena/latest/APIReference/API_Operations.html
 """
@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lakehouse_local.athena.data_catalogs import CATALOG, DataCatalogs
 from lakehouse_local.athena.executions import ACTIVE, KIND, Executions
-from lakehouse_local.athena.outcome import Outcome
-from lakehouse_local.athena.result_pages import PAGE
+from lakehouse_local.athena.results.pages import PAGE
 from lakehouse_local.athena.saved_statements import SavedStatements
 from lakehouse_local.athena.sql import SqlError, warm
-from lakehouse_local.athena.statements import Statement, accept
-from lakehouse_local.athena.tokens import Reader, tokens
+from lakehouse_local.athena.statements.prepared import accept_in_group
+from lakehouse_local.athena.statements.statement import Statement
 from lakehouse_local.athena.work_groups import ENGINE, PRIMARY, WorkGroups
 from lakehouse_local.documents import Documents
 from lakehouse_local.glue.catalog.store import Catalog
@@ -28,13 +26,16 @@ from lakehouse_local.iam.guarded import guarded_store
 from lakehouse_local.s3.store import ObjectStore, split_uri
 
 Doc = dict[str, Any]
-LONGEST = 262_144  # bytes of a statement
-_MOST_AT_ONCE = 50  # of BatchGetQueryExecution
+MAX_QUERY_BYTES = 262_144  # bytes of a statement, AWS's own limit
+_MAX_IDS = 50  # ids of one BatchGetQueryExecution
 _IDENTITY = ("QueryString", "QueryExecutionContext", "WorkGroup", "ResultConfiguration", "ExecutionParameters")
 
 
 class Athena:
-    """The service; its state is under ``state_dir``."""
+    """The service.
+
+    :param state_dir: folder of its state: `athena.sqlite` and `athena/`, the rows of results
+    """
 
     target = "AmazonAthena"
 
@@ -57,7 +58,7 @@ class Athena:
             "GetQueryResults": self.results,
             "GetQueryRuntimeStatistics": self.runtime,
         }
-        # The parser's tables take a third of a second to build: not while the first query waits.
+        # The parser's tables take a third of a second to build: they are ready before the first query needs them.
         threading.Thread(target=warm, name="athena-warm", daemon=True).start()
 
     def close(self) -> None:
@@ -65,23 +66,26 @@ class Athena:
         self._documents.close()
 
     def work_group_of(self, query_execution_id: str) -> str | None:
-        """The work group of a query, or None when there is no such query."""
+        """Return the work group of a query execution, or None when there is no such execution."""
         found = self._documents.get(KIND, query_execution_id)
         return str(found["WorkGroup"]) if found is not None else None
 
     def start(self, request: Doc, caller: Caller) -> Doc:
         text = request["QueryString"]
-        if len(text.encode()) > LONGEST:
-            raise _invalid(f"Query string is longer than {LONGEST} bytes: it has {len(text.encode())}")
+        if len(text.encode()) > MAX_QUERY_BYTES:
+            raise _invalid(f"Query string is longer than {MAX_QUERY_BYTES} bytes: it has {len(text.encode())}")
         group = self._groups.find(request.get("WorkGroup", PRIMARY))
         if group["State"] != "ENABLED":
             raise _invalid(f"WorkGroup {group['Name']} is disabled.")
         if (catalog := request.get("QueryExecutionContext", {}).get("Catalog", CATALOG)).lower() != CATALOG.lower():
-            raise _invalid(f"Catalog {catalog} is not found: this local AWS has {CATALOG}")
+            raise _invalid(f"Catalog {catalog} is not found: the local AWS has only {CATALOG}")
         output, enforced = self._output(request, group, caller)
         if (before := self._started(request)) is not None:
             return before
-        statement = self._accepted(text, request.get("ExecutionParameters", ()), group["Name"])
+        try:
+            statement = accept_in_group(text, request.get("ExecutionParameters", ()), self._saved, group["Name"])
+        except SqlError as error:
+            raise AwsError("InvalidRequestException", error.message, AthenaErrorCode="MALFORMED_QUERY") from None
         execution = _execution(request, statement, group["Name"], output, enforced)
         with self._starting:
             if (before := self._started(request)) is not None:  # the same call, sent twice at once
@@ -94,13 +98,13 @@ class Athena:
                 cutoff=group["Configuration"].get("BytesScannedCutoffPerQuery"),
                 judge=caller.judge,
             )
-            answer = {"QueryExecutionId": execution["QueryExecutionId"]}
+            response = {"QueryExecutionId": execution["QueryExecutionId"]}
             if token := request.get("ClientRequestToken"):
-                self._documents.put("token", token, {**answer, "Request": _identity(request)})
-        return answer
+                self._documents.put("token", token, {**response, "Request": _identity(request)})
+        return response
 
     def _started(self, request: Doc) -> Doc | None:
-        """What an earlier call with the same ClientRequestToken was answered."""
+        """Return the response to an earlier call with the same ClientRequestToken, or None."""
         token = request.get("ClientRequestToken")
         before = self._documents.get("token", token) if token else None
         if before is None:
@@ -110,11 +114,11 @@ class Athena:
         return {"QueryExecutionId": before["QueryExecutionId"]}
 
     def _output(self, request: Doc, group: Doc, caller: Caller) -> tuple[str, bool]:
-        """Where results go, with a slash at the end, and whether the work group has the say."""
+        """Return the folder of the results, with a slash at the end, and True if the work group enforces it."""
         configuration = group["Configuration"]
-        of_group = configuration.get("ResultConfiguration", {}).get("OutputLocation")
-        enforced = bool(configuration.get("EnforceWorkGroupConfiguration") and of_group)
-        output = of_group if enforced else request.get("ResultConfiguration", {}).get("OutputLocation") or of_group
+        default = configuration.get("ResultConfiguration", {}).get("OutputLocation")
+        enforced = bool(configuration.get("EnforceWorkGroupConfiguration") and default)
+        output = default if enforced else request.get("ResultConfiguration", {}).get("OutputLocation") or default
         if not output:
             raise _invalid(
                 "No output location provided. An output location is required either through the Workgroup result "
@@ -132,44 +136,20 @@ class Athena:
             raise _invalid(f"{unable} {denied.message}") from None
         return output if output.endswith("/") else f"{output}/", enforced
 
-    def _accepted(self, text: str, parameters: Sequence[str], group: str) -> Statement:
-        try:
-            reader = Reader(text)
-            if reader.take("EXECUTE"):
-                name = reader.pop().value
-                used = _split(reader.rest()) if reader.take("USING") else []
-                return accept(self._saved.prepared(name, group)["QueryStatement"], [*used, *parameters])
-            if reader.take("PREPARE"):
-                return self._prepare(reader, group)
-            if reader.take("DEALLOCATE", "PREPARE"):
-                name = reader.pop().value
-                reader.end()
-                return _own("DEALLOCATE", lambda: self._saved.drop_prepared(name, group))
-            return accept(text, parameters)
-        except SqlError as error:
-            raise AwsError("InvalidRequestException", error.message, AthenaErrorCode="MALFORMED_QUERY") from None
-
-    def _prepare(self, reader: Reader, group: str) -> Statement:
-        name = reader.pop().value
-        reader.need("FROM")
-        body = reader.rest()
-        accept(body)
-        return _own("PREPARE", lambda: self._saved.put_prepared(name, group, body))
-
     def get(self, request: Doc, caller: Caller) -> Doc:
-        return {"QueryExecution": _shown(self._executions.wait(request["QueryExecutionId"]))}
+        return {"QueryExecution": _public(self._executions.wait(request["QueryExecutionId"]))}
 
     def batch_get(self, request: Doc, caller: Caller) -> Doc:
         ids = request["QueryExecutionIds"]
-        if len(ids) > _MOST_AT_ONCE:
-            raise _invalid(f"queryExecutionIds has {len(ids)} entries: {_MOST_AT_ONCE} are allowed")
+        if len(ids) > _MAX_IDS:
+            raise _invalid(f"queryExecutionIds has {len(ids)} entries: {_MAX_IDS} are allowed")
         found, missing = [], []
         for query_id in ids:
             try:
-                found.append(_shown(self._executions.get(query_id)))
+                found.append(_public(self._executions.get(query_id)))
             except AwsError as error:
-                said = {"ErrorCode": "INVALID_QUERY_EXECUTION_ID", "ErrorMessage": error.message}
-                missing.append({"QueryExecutionId": query_id, **said})
+                reason = {"ErrorCode": "INVALID_QUERY_EXECUTION_ID", "ErrorMessage": error.message}
+                missing.append({"QueryExecutionId": query_id, **reason})
         return {"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing}
 
     def stop(self, request: Doc, caller: Caller) -> Doc:
@@ -194,14 +174,14 @@ class Athena:
             caller.judge("s3", "GetObject", {"Bucket": bucket, "Key": key})
         limit = min(request.get("MaxResults", PAGE), PAGE)
         columns, rows, token = self._executions.page(execution, request.get("NextToken"), limit)
-        answer: Doc = {
+        response: Doc = {
             "UpdateCount": execution.get("UpdateCount", 0),
             "ResultSet": {
                 "Rows": [{"Data": [{} if v is None else {"VarCharValue": v} for v in row]} for row in rows],
                 "ResultSetMetadata": {"ColumnInfo": columns},
             },
         }
-        return answer | ({"NextToken": token} if token else {})
+        return response | ({"NextToken": token} if token else {})
 
     def runtime(self, request: Doc, caller: Caller) -> Doc:
         statistics = self._executions.get(request["QueryExecutionId"])["Statistics"]
@@ -215,15 +195,15 @@ class Athena:
 
 
 def _execution(request: Doc, statement: Statement, group: str, output: str, enforced: bool) -> Doc:
-    """What GetQueryExecution shows of a query that was just accepted."""
+    """Return the QueryExecution of a query that was just accepted."""
     execution_id = str(uuid.uuid4())
-    extension = "csv" if statement.kind == "DML" else "txt"
+    extension = "csv" if statement.type == "DML" else "txt"
     configuration = {} if enforced else request.get("ResultConfiguration", {})
     execution = {
         "QueryExecutionId": execution_id,
         "Query": request["QueryString"],
-        "StatementType": statement.kind,
-        "SubstatementType": statement.subkind,
+        "StatementType": statement.type,
+        "SubstatementType": statement.subtype,
         "ResultConfiguration": {**configuration, "OutputLocation": f"{output}{execution_id}.{extension}"},
         "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
         "QueryExecutionContext": request.get("QueryExecutionContext", {}),
@@ -238,34 +218,13 @@ def _execution(request: Doc, statement: Statement, group: str, output: str, enfo
 
 
 def _identity(request: Doc) -> Doc:
-    """What two calls with one ClientRequestToken must have in common."""
+    """Return the members that must be equal in all calls with one ClientRequestToken."""
     return {name: request[name] for name in _IDENTITY if name in request}
-
-
-def _own(subkind: str, change: Any) -> Statement:
-    """A statement on what the service itself keeps."""
-
-    def run(_: Any) -> Outcome:
-        change()
-        return Outcome()
-
-    return Statement("DDL", subkind, run)
-
-
-def _split(values: str) -> list[str]:
-    """The parameters after USING: SQL literals between commas."""
-    parts, depth, start = [], 0, 0
-    for token in tokens(values):
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
-        if token.text == "," and depth == 0:
-            parts.append(values[start : token.start].strip())
-            start = token.end
-    return [*parts, values[start:].strip()]
 
 
 def _invalid(message: str) -> AwsError:
     return AwsError("InvalidRequestException", message, AthenaErrorCode="INVALID_INPUT")
 
 
-def _shown(execution: Doc) -> Doc:
+def _public(execution: Doc) -> Doc:
     return {name: value for name, value in execution.items() if name != "UpdateCount"}

@@ -1,13 +1,13 @@
-"""Names to files: what a query calls a table becomes DuckDB's text over the objects that the Glue catalogue names."""
+"""Names bound to files: a table's name in a query becomes a DuckDB query over the objects of its Glue table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from lakehouse_local.athena import file_formats as formats
-from lakehouse_local.athena import information_schema, scanning, views
+from lakehouse_local.athena import information_schema, views
 from lakehouse_local.athena.engine import Cursor
+from lakehouse_local.athena.files import formats, scanning
 from lakehouse_local.athena.sql import Column, Relation, SqlError, trino_type
 from lakehouse_local.athena.sql.types import coerces, duckdb_type, parse_type
 from lakehouse_local.glue.catalog.store import Catalog
@@ -23,9 +23,10 @@ Partition = tuple[list[str], dict[str, Any]]  # values, storage descriptor
 
 
 class Binding:
-    """The catalogue as one query sees it: with its own default database, on its own cursor.
+    """The Data Catalog for one query: with the query's default database, on the query's cursor.
 
-    :raises SqlError: from every method, TABLE_NOT_FOUND, SCHEMA_NOT_FOUND, CATALOG_NOT_FOUND in Trino's words
+    :param reads: False for a query that is only checked: its tables have columns and no rows
+    :raises SqlError: from every method, TABLE_NOT_FOUND, SCHEMA_NOT_FOUND, CATALOG_NOT_FOUND with Trino's messages
     """
 
     def __init__(
@@ -38,17 +39,17 @@ class Binding:
         self.cursor = cursor
 
     def without_files(self) -> Binding:
-        """The same for a query that is only checked: its tables have columns and no rows, and no file is looked at."""
+        """Return a binding for a query that is only checked: its tables have columns and no rows, no file is opened."""
         return Binding(self.catalog, self.store, self.cursor, self.database, reads=False)
 
     def name(self, catalog: str | None, schema: str | None, table: str) -> tuple[str, str]:
-        """Database and table, lower-case."""
+        """Return database and table in lower case."""
         if catalog is not None and catalog.lower() not in (CATALOG, "hive"):
             raise SqlError("CATALOG_NOT_FOUND", f"Catalog '{catalog.lower()}' not found")
         return (schema or self.database).lower(), table.lower()
 
     def table(self, database: str, name: str) -> Table:
-        """The Glue table."""
+        """Return the Glue table."""
         try:
             return self.catalog.get_table(database, name)
         except AwsError:
@@ -56,7 +57,7 @@ class Binding:
             raise SqlError("TABLE_NOT_FOUND", f"Table '{CATALOG}.{database}.{name}' does not exist") from None
 
     def find(self, database: str, name: str) -> Table | None:
-        """The Glue table, or None; a missing database is refused."""
+        """Return the Glue table or None; a missing database is refused."""
         try:
             return self.table(database, name)
         except SqlError as error:
@@ -65,14 +66,14 @@ class Binding:
             return None
 
     def require_database(self, database: str) -> dict[str, Any]:
-        """The Glue database."""
+        """Return the Glue database."""
         try:
             return self.catalog.get_database(database)
         except AwsError:
             raise SqlError("SCHEMA_NOT_FOUND", f"Schema '{database}' does not exist") from None
 
     def relation(self, catalog: str | None, schema: str | None, table: str) -> Relation:
-        """What a query reads under this name."""
+        """Return the table or view of this name, for the compiler of queries."""
         database, name = self.name(catalog, schema, table)
         if database == information_schema.NAME:
             return information_schema.relation(self.catalog, name)
@@ -87,16 +88,16 @@ class Binding:
                 view_catalog=view.get("catalog"),
                 view_schema=view.get("schema"),
             )
-        require_served(found)
-        data, keys = columns_of(found), keys_of(found)
+        require_supported(found)
+        columns, keys = columns_of(found), keys_of(found)
         return Relation(
-            data + keys,
+            columns + keys,
             tuple(key.name for key in keys),
-            source=lambda where: f"({self._rows(found, data, keys, where)})",
+            source=lambda where: f"({self._rows(found, columns, keys, where)})",
         )
 
-    def _rows(self, table: Table, data: Sequence[Column], keys: Sequence[Column], where: Any) -> str:
-        parsed = [(column.name, parse_type(column.type)) for column in data]
+    def _rows(self, table: Table, columns: Sequence[Column], keys: Sequence[Column], where: str | None) -> str:
+        parsed = [(column.name, parse_type(column.type)) for column in columns]
         every = [*parsed, *((key.name, parse_type(key.type)) for key in keys)]
         if not self._reads:
             return scanning.nothing(every)
@@ -104,7 +105,7 @@ class Binding:
             return self._scan(table, table["StorageDescriptor"], parsed)
         scans = []
         for values, storage in self.partitions(table, keys, where):
-            _check_partition(table, data, keys, values, storage)
+            _check_partition(table, columns, keys, values, storage)
             literals = "".join(
                 f", {_value(value, key)} AS {formats.identifier(key.name)}"
                 for value, key in zip(values, keys, strict=True)
@@ -112,8 +113,8 @@ class Binding:
             scans.append(f"SELECT *{literals} FROM ({self._scan(table, storage, parsed)})")
         return " UNION ALL ".join(scans) or scanning.nothing(every)
 
-    def partitions(self, table: Table, keys: Sequence[Column], where: Any = None) -> list[Partition]:
-        """Values and storage of the partitions that can satisfy `where`."""
+    def partitions(self, table: Table, keys: Sequence[Column], where: str | None = None) -> list[Partition]:
+        """Return values and storage descriptor of each partition that can satisfy `where`, all of them for None."""
         found = [
             (partition["Values"], partition.get("StorageDescriptor") or table["StorageDescriptor"])
             for partition in self.catalog.get_partitions(table["DatabaseName"], table["Name"])
@@ -125,21 +126,20 @@ class Binding:
             f"({i}, {', '.join(_value(v, k) for v, k in zip(values, keys, strict=True))})"
             for i, (values, _) in enumerate(found)
         )
-        condition = where.sql(dialect="duckdb") if hasattr(where, "sql") else str(where)
         try:
-            kept = self.cursor.all(f"SELECT ordinal FROM (VALUES {rows}) t({names}) WHERE {condition}")
+            kept = self.cursor.all(f"SELECT ordinal FROM (VALUES {rows}) t({names}) WHERE {where}")
         except SqlError:
-            return found  # pruning only saves reading: the query itself still has the condition
+            return found  # to leave partitions out only saves reading: the query itself still has the condition
         return [found[ordinal] for (ordinal,) in kept]
 
     def _scan(self, table: Table, storage: dict[str, Any], columns: scanning.Columns) -> str:
-        chosen = formats.of_storage(storage, f"{table['DatabaseName']}.{table['Name']}")
+        format = formats.of_storage(storage, f"{table['DatabaseName']}.{table['Name']}")
         parameters = {**table.get("Parameters", {}), **storage.get("SerdeInfo", {}).get("Parameters", {})}
         files = list(self.store.opened(self.files(storage.get("Location", ""))))
-        return scanning.scan(chosen, parameters, files, columns, self.cursor.by_schema)
+        return scanning.scan(format, parameters, files, columns, self.cursor.by_schema)
 
     def files(self, location: str) -> list[StoredObject]:
-        """A location's data files; Hive passes over names that begin with _ or a dot, and empty files."""
+        """Return a location's data files: as in Hive without empty files and names that begin with _ or a dot."""
         prefix = location if location.endswith("/") else f"{location}/"
         return [
             each
@@ -148,18 +148,18 @@ class Binding:
         ]
 
     def uris(self, prefix: str) -> list[str]:
-        """The URIs of the objects below a folder."""
+        """Return the URIs of the objects below a folder."""
         return [each.uri for each in self._objects(prefix)]
 
     def _objects(self, prefix: str) -> list[StoredObject]:
         try:
             return self.store.objects(prefix)
         except (AwsError, ValueError) as error:
-            said = error.message if isinstance(error, AwsError) else str(error)
-            raise SqlError("HIVE_FILESYSTEM_ERROR", f"Error listing {prefix}: {said}") from None
+            reason = error.message if isinstance(error, AwsError) else str(error)
+            raise SqlError("HIVE_FILESYSTEM_ERROR", f"Error listing {prefix}: {reason}") from None
 
     def _partitions(self, table: Table) -> Relation:
-        """The table of a table's partitions: "t$partitions"."""
+        """Return the table that lists a table's partitions: "t$partitions"."""
         keys = keys_of(table)
         if not keys:
             label = f"{CATALOG}.{table['DatabaseName']}.{table['Name']}$partitions"
@@ -174,25 +174,27 @@ class Binding:
         return Relation(tuple(keys), source=lambda where: f"({text})")
 
 
-def require_served(table: Table) -> None:
-    """Refuse kinds of tables that Athena has and the local one has not.
+def require_supported(table: Table) -> None:
+    """Refuse tables that Athena reads and the local AWS does not.
 
     :raises SqlError: NOT_SUPPORTED
     """
     label, parameters = f"{table['DatabaseName']}.{table['Name']}", table.get("Parameters", {})
     if str(parameters.get("table_type", "")).upper() == "ICEBERG":
-        raise SqlError("NOT_SUPPORTED", f"{label} is an Iceberg table: these are not served locally yet")
+        raise SqlError("NOT_SUPPORTED", f"{label} is an Iceberg table: these are not supported by the local AWS yet")
     if str(parameters.get("projection.enabled", "")).lower() == "true":
-        raise SqlError("NOT_SUPPORTED", f"{label} has partition projection, which is not served locally yet")
+        raise SqlError(
+            "NOT_SUPPORTED", f"{label} has partition projection, which is not supported by the local AWS yet"
+        )
 
 
 def columns_of(table: Table) -> tuple[Column, ...]:
-    """A table's own columns, without its partition keys."""
+    """Return a table's columns without its partition keys."""
     return _columns(table, table.get("StorageDescriptor", {}).get("Columns", []))
 
 
 def keys_of(table: Table) -> tuple[Column, ...]:
-    """A table's partition keys."""
+    """Return a table's partition keys."""
     return _columns(table, table.get("PartitionKeys", []))
 
 
@@ -200,33 +202,33 @@ def _columns(table: Table, columns: Sequence[dict[str, str]]) -> tuple[Column, .
     try:
         return tuple(Column(each["Name"].lower(), trino_type(each["Type"])) for each in columns)
     except ValueError as error:
-        where = f"{table.get('DatabaseName')}.{table['Name']}"
+        label = f"{table.get('DatabaseName')}.{table['Name']}"
         raise SqlError(
-            "HIVE_INVALID_METADATA", f"Table {where} has a column that Athena cannot read: {error}"
+            "HIVE_INVALID_METADATA", f"Table {label} has a column that Athena cannot read: {error}"
         ) from None
 
 
 def _check_partition(
-    table: Table, data: Sequence[Column], keys: Sequence[Column], values: list[str], storage: dict[str, Any]
+    table: Table, columns: Sequence[Column], keys: Sequence[Column], values: list[str], storage: dict[str, Any]
 ) -> None:
-    """Refuse a partition that declares a column's type so that the table's cannot be had from it, as Athena does.
+    """Refuse a partition with a column of a type that cannot be coerced to the table's, as Athena does.
 
     :raises SqlError: HIVE_PARTITION_SCHEMA_MISMATCH
     """
     declared = {column.name: column.type for column in _columns(table, storage.get("Columns", []))}
-    for column in data:
-        there = declared.get(column.name, column.type)
-        if there == column.type or coerces(parse_type(there), parse_type(column.type)):
+    for column in columns:
+        own = declared.get(column.name, column.type)
+        if own == column.type or coerces(parse_type(own), parse_type(column.type)):
             continue
         partition = "/".join(f"{key.name}={value}" for key, value in zip(keys, values, strict=True))
         raise SqlError(
             "HIVE_PARTITION_SCHEMA_MISMATCH",
             "There is a mismatch between the table and partition schemas. The types are incompatible and cannot be "
             f"coerced. The column '{column.name}' in table '{table['DatabaseName']}.{table['Name']}' is declared as "
-            f"type '{column.type}', but partition '{partition}' declared column '{column.name}' as type '{there}'.",
+            f"type '{column.type}', but partition '{partition}' declared column '{column.name}' as type '{own}'.",
         )
 
 
 def _value(value: str, key: Column) -> str:
-    of = duckdb_type(parse_type(key.type))
-    return f"NULL::{of}" if value == NULL_PARTITION else f"CAST({formats.literal(value)} AS {of})"
+    type = duckdb_type(parse_type(key.type))
+    return f"NULL::{type}" if value == NULL_PARTITION else f"CAST({formats.literal(value)} AS {type})"

@@ -1,4 +1,4 @@
-"""Athena's view of the Glue Data Catalog: data catalogs, databases, tables' metadata."""
+"""Athena's API of the Data Catalog: data catalogs, databases, metadata of tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CATALOG = "AwsDataCatalog"
 
 
 class DataCatalogs:
-    """The operations on the one data catalog that there is."""
+    """The operations on the one data catalog: AwsDataCatalog."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -56,8 +56,8 @@ class DataCatalogs:
             try:
                 wanted = re.compile(re.sub(r"(?<![.\])])\*", ".*", expression), re.IGNORECASE)
             except re.error as error:
-                said = f"Expression {expression!r} is not a regular expression: {error}"
-                raise AwsError("InvalidRequestException", said) from None
+                message = f"Expression {expression!r} is not a regular expression: {error}"
+                raise AwsError("InvalidRequestException", message) from None
             tables = [each for each in tables if wanted.fullmatch(each["Name"])]
         found, token = page(tables, request, limit=50)
         return {"TableMetadataList": [_table(each) for each in found], **token}
@@ -65,7 +65,9 @@ class DataCatalogs:
 
 def _require(name: str) -> None:
     if name.lower() != CATALOG.lower():
-        raise AwsError("InvalidRequestException", f"Data catalog {name} was not found: this local AWS has {CATALOG}")
+        raise AwsError(
+            "InvalidRequestException", f"Data catalog {name} was not found: the local AWS has only {CATALOG}"
+        )
 
 
 def _metadata(find: Callable[[], _T]) -> _T:

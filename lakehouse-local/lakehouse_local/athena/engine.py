@@ -1,4 +1,4 @@
-"""DuckDB as Athena's engine: one database in memory, a cursor a query, nothing readable but the store's root."""
+"""DuckDB as Athena's engine: one database in memory, a cursor for each query, access to the store's root alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 
 import duckdb
 
-from lakehouse_local.athena import sql, text_serde
-from lakehouse_local.athena.parquet_schemas import ParquetSchemas, Schema
+from lakehouse_local.athena import sql
+from lakehouse_local.athena.files import text_serde
+from lakehouse_local.athena.files.parquet_schemas import ParquetSchemas, Schema
 from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.s3.store import StoredObject
 
@@ -20,8 +21,8 @@ MEMORY_LIMIT = "1GB"
 THREADS = 2
 BATCH = 10_000  # rows fetched at once
 
-# What DuckDB says of files that cannot be read -> Athena's error name and words
-_OF_FILES = (
+# DuckDB's message on a file that cannot be read -> Athena's error name and message
+_FILE_ERRORS = (
     ("Malformed JSON in file", "HIVE_CURSOR_ERROR", "Row is not a valid JSON Object"),
     ("Invalid unicode", "HIVE_BAD_DATA", "The file is not UTF-8"),
     ("Maximum line size", "HIVE_CURSOR_ERROR", "A line is too long"),
@@ -29,11 +30,15 @@ _OF_FILES = (
 
 
 class Cancelled(Exception):
-    """The query was stopped; the sentence says by whom."""
+    """The query was stopped; the message gives the reason."""
 
 
 class Engine:
-    """The database; safe to use from several threads, each query on a cursor of its own."""
+    """The database; safe to use from several threads, each query on a cursor of its own.
+
+    :param root: the only folder that DuckDB may read and write
+    :param scratch: folder for what does not fit into memory
+    """
 
     def __init__(self, root: Path, scratch: Path) -> None:
         self._root = root
@@ -48,8 +53,8 @@ class Engine:
             self._connection.execute(f"SET GLOBAL {setting} = '{value}'")
         sql.install(self._connection)
         text_serde.install(self._connection)
-        # No statement of a user's reaches DuckDB untranslated, so the rest of the configuration needs no lock; a lock
-        # would also forbid the profiling that tells the bytes scanned.
+        # No statement of a user reaches DuckDB untranslated, so the rest of the configuration needs no lock; a lock
+        # would also forbid the profiling that counts the bytes scanned.
         self._connection.execute(f"SET allowed_directories = ['{root}/']")
         self._connection.execute("SET enable_external_access = false")
 
@@ -58,7 +63,7 @@ class Engine:
 
     @contextmanager
     def cursor(self, cutoff: int | None = None) -> Iterator[Cursor]:
-        """A cursor of a query; what it made (temporary tables) ends with it.
+        """Yield a cursor for a query; its temporary tables end with it.
 
         :param cutoff: bytes that the query may read
         """
@@ -71,7 +76,7 @@ class Engine:
 
 
 class Cursor:
-    """One query's connection: counts what it reads, and can be stopped from another thread."""
+    """One query's connection: counts the bytes that it reads, and can be stopped from another thread."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, root: Path, schemas: ParquetSchemas, cutoff: int | None
@@ -83,10 +88,9 @@ class Cursor:
         self._stopped: str | None = None
         self._lock = threading.Lock()
         self.bytes_scanned = 0
-        self.description: Any = ()
 
     def stop(self, reason: str) -> None:
-        """Interrupt what runs. An interrupt sent before `execute` would be lost, so a flag is kept too."""
+        """Interrupt the running statement. An interrupt before `execute` would be lost, so a flag is kept too."""
         with self._lock:
             self._stopped = self._stopped or reason
         self._connection.interrupt()
@@ -97,7 +101,7 @@ class Cursor:
             raise Cancelled(self._stopped)
 
     def run(self, statement: str) -> Any:
-        """Execute DuckDB's SQL; what it says of an error is put into Trino's words.
+        """Execute DuckDB's SQL; an error of DuckDB becomes Trino's error.
 
         :raises Cancelled: when the query is stopped
         :raises SqlError: when it fails
@@ -106,7 +110,7 @@ class Cursor:
         try:
             return self._connection.execute(statement)
         except Exception as error:
-            raise self._said(error) from error
+            raise self._translated(error) from error
 
     def all(self, statement: str) -> list[tuple[Any, ...]]:
         """Execute DuckDB's SQL and fetch all of its rows; raises as :meth:`run` does."""
@@ -114,32 +118,31 @@ class Cursor:
         try:
             return list(result.fetchall())
         except Exception as error:
-            raise self._said(error) from error
+            raise self._translated(error) from error
 
     def rows(self, statement: str) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of a statement in batches; `description` is set from the first batch on."""
+        """Yield the rows of a statement in batches."""
         result = self.run(statement)
-        self.description = result.description
         while True:
             self.check()
             try:
                 batch = result.fetchmany(BATCH)
             except Exception as error:
-                raise self._said(error) from error
+                raise self._translated(error) from error
             if not batch:
                 break
             yield batch
         self.count_bytes()
 
     def by_schema(self, files: Sequence[StoredObject]) -> list[tuple[Schema, list[StoredObject]]]:
-        """Parquet files of the same schema together.
+        """Group Parquet files by their schemas.
 
-        :raises SqlError: HIVE_BAD_DATA for a file that is no Parquet
+        :raises SqlError: HIVE_BAD_DATA for a file that is not Parquet
         """
         return self._schemas.groups(files, self.all)
 
     def count_bytes(self) -> None:
-        """Add what the last statement read from files.
+        """Add the bytes that the last statement read from files.
 
         :raises Cancelled: when that is more than the work group allows
         """
@@ -150,13 +153,13 @@ class Cursor:
         if self._cutoff is not None and self.bytes_scanned > self._cutoff:
             raise Cancelled(f"Query cancelled! : Bytes scanned limit was exceeded: {self._cutoff} bytes")
 
-    def _said(self, error: Exception) -> Exception:
+    def _translated(self, error: Exception) -> Exception:
         if self._stopped is not None:
             return Cancelled(self._stopped)
         translated = sql.from_duckdb(error)
         message = translated.message.replace(f"{self._root}/", "s3://")
         if translated.name == "GENERIC_INTERNAL_ERROR":
-            for said, name, explained in _OF_FILES:
-                if said in message:
-                    return SqlError(name, f"{explained}: {message}")
+            for part, name, explanation in _FILE_ERRORS:
+                if part in message:
+                    return SqlError(name, f"{explanation}: {message}")
         return SqlError(translated.name, message)

@@ -1,4 +1,4 @@
-"""Query executions: started, run in threads, watched, stopped; kept so that a restart finds them."""
+"""Query executions: started, run in threads, stopped, and stored so that they survive a restart."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.engine import Cancelled, Cursor, Engine
 from lakehouse_local.athena.failures import PERMISSION_DENIED, athena_error
-from lakehouse_local.athena.result_pages import Page, Results
-from lakehouse_local.athena.session import Session
+from lakehouse_local.athena.results.pages import Page, Results
 from lakehouse_local.athena.sql import SqlError, from_duckdb
-from lakehouse_local.athena.statements import Statement
+from lakehouse_local.athena.statements.statement import Statement, StatementContext
 from lakehouse_local.documents import Document, Documents
 from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.http.wire import AwsError
@@ -29,15 +28,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ACTIVE = ("QUEUED", "RUNNING")
-HOLD = 0.5  # seconds that GetQueryExecution waits for the end of a query that runs
-AT_ONCE = 8
+WAIT = 0.5  # seconds that GetQueryExecution waits for the end of a query that runs
+MAX_RUNNING = 8  # queries that run at the same time
 KIND = "execution"
 _BY_USER = "Query was cancelled by user"
 _ENDED = "GENERIC_INTERNAL_ERROR: the local AWS ended while the query ran"
 
 
 class Executions:
-    """The executions of one local AWS."""
+    """The query executions of one local AWS; at most MAX_RUNNING run, the others are QUEUED."""
 
     def __init__(self, state_dir: Path, store: ObjectStore, catalog: Catalog, documents: Documents) -> None:
         self._store = store
@@ -45,26 +44,26 @@ class Executions:
         self._documents = documents
         self._engine = Engine(store.root, store.root / SCRATCH)
         self._results = Results(state_dir / "athena")
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="athena")
+        self._pool = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="athena")
         self._changed = threading.Condition()
         self._futures: dict[str, Future[None]] = {}
         self._cursors: dict[str, Cursor] = {}
         self._stopped: set[str] = set()
         self._closing = False
-        self._fail_what_was_active()
+        self._fail_active()
 
     def close(self) -> None:
-        """End what runs: it FAILED, and says why."""
+        """Stop the running queries: they are FAILED, with the end of the local AWS as the reason."""
         with self._changed:
             self._closing = True
             running = list(self._cursors.values())
         for cursor in running:
             cursor.stop(_ENDED)
         self._pool.shutdown(cancel_futures=True)
-        self._fail_what_was_active()
+        self._fail_active()
         self._engine.close()
 
-    def _fail_what_was_active(self) -> None:
+    def _fail_active(self) -> None:
         for execution in self._documents.all(KIND):
             if execution["Status"]["State"] in ACTIVE:
                 self._finish(execution, "FAILED", _ENDED)
@@ -81,10 +80,10 @@ class Executions:
     ) -> None:
         """Queue an accepted statement.
 
-        :param execution: what GetQueryExecution shows
-        :param enforced: whether the work group has the say where data goes
+        :param execution: the QueryExecution that GetQueryExecution returns
+        :param enforced: the work group decides where data goes
         :param cutoff: bytes that the query may read
-        :param judge: of what the caller may; None lets everything pass
+        :param judge: checks the caller's permissions; None permits everything
         """
         execution_id = execution["QueryExecutionId"]
         self._documents.put(KIND, execution_id, execution, execution["WorkGroup"])
@@ -93,7 +92,7 @@ class Executions:
             self._futures[execution_id] = future
 
     def get(self, execution_id: str) -> Document:
-        """An execution as it is now.
+        """Return an execution as it is now.
 
         :raises AwsError: InvalidRequestException when there is none
         """
@@ -103,8 +102,8 @@ class Executions:
         return found
 
     def wait(self, execution_id: str) -> Document:
-        """An execution, held until it ends or half a second has passed: who polls learns of the end at once."""
-        until = time.monotonic() + HOLD
+        """Return an execution when it ends, or after WAIT seconds: a client that polls sees the end at once."""
+        until = time.monotonic() + WAIT
         with self._changed:
             while (found := self.get(execution_id))["Status"]["State"] in ACTIVE:
                 left = until - time.monotonic()
@@ -127,11 +126,11 @@ class Executions:
             self._forget(execution_id)
 
     def page(self, execution: Document, token: str | None, limit: int) -> Page:
-        """A page of an execution's results."""
+        """Return a page of an execution's results."""
         return self._results.page(execution["QueryExecutionId"], token, limit)
 
     def ids(self, work_group: str) -> list[str]:
-        """The ids of a work group's executions, the newest first."""
+        """Return the ids of a work group's executions, the newest first."""
         return [found["QueryExecutionId"] for _, found in self._documents.newest(KIND, work_group)]
 
     def _run(
@@ -172,8 +171,8 @@ class Executions:
             self._finish(execution, "FAILED", f"{PERMISSION_DENIED}: {denied.message}", begun, scanned)
         except Exception as error:
             log.exception("query %s failed inside the local Athena", execution_id)
-            translated = from_duckdb(error)
-            self._finish(execution, "FAILED", f"{translated.name}: {translated.message}", begun, scanned)
+            internal = from_duckdb(error)
+            self._finish(execution, "FAILED", f"{internal.name}: {internal.message}", begun, scanned)
         else:
             self._finish(execution, "SUCCEEDED", None, begun, scanned)
         finally:
@@ -182,8 +181,7 @@ class Executions:
     def _carry_out(self, statement: Statement, execution: Document, binding: Binding, enforced: bool) -> None:
         location = execution["ResultConfiguration"]["OutputLocation"]
         output = location.rpartition("/")[0] + "/"
-        session = Session(execution["QueryExecutionId"], binding, binding.cursor, output, enforced)
-        outcome = statement.run(session)
+        outcome = statement.run(StatementContext(execution["QueryExecutionId"], binding, output, enforced))
         self._results.write(execution["QueryExecutionId"], outcome, location, binding.store)
         execution["UpdateCount"] = outcome.written
         if outcome.files is not None:

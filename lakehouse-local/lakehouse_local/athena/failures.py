@@ -1,4 +1,4 @@
-"""Why an execution failed, as Athena classifies it: AthenaError's category and type for an error's name.
+"""Athena's classification of failures: AthenaError's category and type for an error's name.
 
 Source: https://docs.aws.amazon.com/athena/latest/ug/error-reference.html
 """
@@ -11,7 +11,7 @@ PERMISSION_DENIED = "PERMISSION_DENIED"
 
 _SYSTEM, _USER = 1, 2
 
-# Error name -> type; what stands nowhere here is the user's, type 1000.
+# Error name -> type; every other error is the user's, type 1000.
 _TYPES = {
     "SYNTAX_ERROR": 1006,
     "FAILED": 1003,  # a DDL task
@@ -34,13 +34,13 @@ _TYPES = {
     "GENERIC_INTERNAL_ERROR": 200,
     "EXCEEDED_LOCAL_MEMORY_LIMIT": 0,
 }
-_OF_SYSTEM = frozenset({"GENERIC_INTERNAL_ERROR", "EXCEEDED_LOCAL_MEMORY_LIMIT"})
+_SYSTEM_ERRORS = frozenset({"GENERIC_INTERNAL_ERROR", "EXCEEDED_LOCAL_MEMORY_LIMIT"})
 
 
 def athena_error(name: str, message: str) -> dict[str, Any]:
-    """Athena's AthenaError for a failure of this name."""
+    """Return the AthenaError of a failure."""
     return {
-        "ErrorCategory": _SYSTEM if name in _OF_SYSTEM else _USER,
+        "ErrorCategory": _SYSTEM if name in _SYSTEM_ERRORS else _USER,
         "ErrorType": _TYPES.get(name, 1000),
         "Retryable": False,
         "ErrorMessage": message,

@@ -1,4 +1,4 @@
-"""information_schema: the catalogue as tables."""
+"""information_schema: the Data Catalog as tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = {
 
 
 def relation(catalog: Catalog, table: str) -> Relation:
-    """One of its tables.
+    """Return a table of information_schema.
 
     :raises SqlError: TABLE_NOT_FOUND
     """
@@ -31,11 +31,11 @@ def relation(catalog: Catalog, table: str) -> Relation:
     columns = tuple(Column(name, "bigint" if name == "ordinal_position" else "varchar") for name in names)
     types = [("BIGINT" if column.type == "bigint" else "VARCHAR") for column in columns]
     rows = [
-        "(" + ", ".join(f"CAST({_literal(v)} AS {of})" for v, of in zip(row, types, strict=True)) + ")"
+        "(" + ", ".join(f"CAST({_literal(value)} AS {type})" for value, type in zip(row, types, strict=True)) + ")"
         for row in _rows(catalog, table)
     ]
     listed = ", ".join(f'"{name}"' for name in names)
-    nulls = ", ".join(f'NULL::{of} AS "{name}"' for name, of in zip(names, types, strict=True))
+    nulls = ", ".join(f'NULL::{type} AS "{name}"' for name, type in zip(names, types, strict=True))
     text = f"(SELECT * FROM (VALUES {', '.join(rows)}) t({listed}))" if rows else f"(SELECT {nulls} WHERE false)"
     return Relation(columns, source=lambda where: text)
 
@@ -46,24 +46,24 @@ def _rows(catalog: Catalog, table: str) -> Iterator[tuple[Any, ...]]:
         yield ("awsdatacatalog", NAME)
         return
     for each in catalog.all_tables():
-        where = ("awsdatacatalog", each["DatabaseName"], each["Name"])
+        place = ("awsdatacatalog", each["DatabaseName"], each["Name"])
         is_view = each.get("TableType") == "VIRTUAL_VIEW"
         if table == "tables":
-            yield (*where, "VIEW" if is_view else "BASE TABLE")
+            yield (*place, "VIEW" if is_view else "BASE TABLE")
         elif table == "views" and is_view:
-            yield (*where, each.get("ViewOriginalText"))
+            yield (*place, each.get("ViewOriginalText"))
         elif table == "columns":
-            yield from _columns(each, where)
+            yield from _columns(each, place)
 
 
-def _columns(table: dict[str, Any], where: tuple[str, ...]) -> Iterable[tuple[Any, ...]]:
+def _columns(table: dict[str, Any], place: tuple[str, ...]) -> Iterable[tuple[Any, ...]]:
     columns = [*table.get("StorageDescriptor", {}).get("Columns", []), *table.get("PartitionKeys", [])]
     for position, column in enumerate(columns, 1):
         try:
-            of = trino_type(column["Type"])
+            type = trino_type(column["Type"])
         except ValueError:
-            of = column["Type"]
-        yield (*where, column["Name"], position, None, "YES", of)
+            type = column["Type"]
+        yield (*place, column["Name"], position, None, "YES", type)
 
 
 def _literal(value: Any) -> str:

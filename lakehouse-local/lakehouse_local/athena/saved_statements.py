@@ -1,4 +1,4 @@
-"""Statements that a work group keeps: prepared statements and named queries."""
+"""Saved statements of work groups: prepared statements and named queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Doc = dict[str, Any]
 
 
 class SavedStatements:
-    """The operations on them; documents in sqlite, owned by their work group."""
+    """The operations on saved statements, which are documents owned by their work group."""
 
     def __init__(self, documents: Documents, groups: WorkGroups) -> None:
         self._documents = documents
@@ -36,18 +36,18 @@ class SavedStatements:
     # Prepared statements
 
     def prepared(self, name: str, group: str) -> Doc:
-        """A prepared statement.
+        """Return a prepared statement.
 
         :raises AwsError: ResourceNotFoundException when there is none
         """
         found = self._documents.get("prepared", f"{group}/{name}")
         if found is None:
-            said = f"PreparedStatement {name} was not found in workGroup {group}"
-            raise AwsError("ResourceNotFoundException", said)
+            message = f"PreparedStatement {name} was not found in workGroup {group}"
+            raise AwsError("ResourceNotFoundException", message)
         return found
 
     def put_prepared(self, name: str, group: str, statement: str, description: str = "") -> None:
-        """Keep a prepared statement; one of this name is replaced."""
+        """Save a prepared statement; one of this name is replaced."""
         document = {
             "StatementName": name,
             "QueryStatement": statement,
@@ -65,8 +65,8 @@ class SavedStatements:
     def create_prepared(self, request: Doc, caller: Caller) -> Doc:
         name, group = request["StatementName"], self._groups.find(request["WorkGroup"])["Name"]
         if self._documents.get("prepared", f"{group}/{name}") is not None:
-            said = f"PreparedStatement {name} already exists in workGroup {group}"
-            raise AwsError("InvalidRequestException", said)
+            message = f"PreparedStatement {name} already exists in workGroup {group}"
+            raise AwsError("InvalidRequestException", message)
         self.put_prepared(name, group, request["QueryStatement"], request.get("Description", ""))
         return {}
 

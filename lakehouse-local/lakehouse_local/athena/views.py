@@ -1,4 +1,4 @@
-"""Views as Athena keeps them: a VIRTUAL_VIEW table whose text is base64 of JSON that Trino reads.
+"""Views as Athena stores them: a VIRTUAL_VIEW table whose text is base64 of JSON that Trino reads.
 
 Source: io.trino.plugin.hive.ViewReaderUtil, https://docs.aws.amazon.com/athena/latest/ug/views.html
 """
@@ -16,7 +16,10 @@ _PREFIX, _SUFFIX = "/* Presto View: ", " */"
 
 
 def table_input(name: str, query: str, columns: Sequence[Column], *, catalog: str, schema: str) -> dict[str, Any]:
-    """The Glue table of a view."""
+    """Return the Glue TableInput of a view.
+
+    :param catalog: of names in the query without a catalog; `schema` likewise
+    """
     text = {
         "originalSql": query,
         "catalog": catalog,
@@ -42,7 +45,7 @@ def table_input(name: str, query: str, columns: Sequence[Column], *, catalog: st
 
 
 def definition(table: dict[str, Any]) -> dict[str, Any]:
-    """`originalSql`, `catalog`, `schema` and `columns` of a view's Glue table.
+    """Return `originalSql`, `catalog`, `schema` and `columns` of a view's Glue table.
 
     :raises SqlError: INVALID_VIEW when the text is not Athena's
     """
@@ -56,7 +59,7 @@ def definition(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _type(trino: str) -> str:
-    """A column's type in the catalogue; those that Hive lacks are shown as text, as Athena does."""
+    """Return a column's type in the Data Catalog: string for those that Hive lacks, as in Athena."""
     try:
         return hive_type(trino)
     except SqlError:

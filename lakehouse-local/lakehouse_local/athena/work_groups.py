@@ -1,4 +1,4 @@
-"""Work groups: where results go, what a query may read, and their tags."""
+"""Work groups: the location of their results, the limit on bytes scanned, their tags."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lakehouse_local.http.wire import AwsError, Caller, epoch, page
 Doc = dict[str, Any]
 PRIMARY = "primary"
 ENGINE = {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": "Athena engine version 3"}
-LOWEST_CUTOFF = 10_000_000  # bytes, AWS's own
+MIN_CUTOFF = 10_000_000  # bytes, AWS's own
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,128}")
 
 _DEFAULTS: Doc = {
     "ResultConfiguration": {},
-    "EnforceWorkGroupConfiguration": True,  # AWS's default for a work group that does not say
+    "EnforceWorkGroupConfiguration": True,  # AWS's default
     "PublishCloudWatchMetricsEnabled": True,
     "RequesterPaysEnabled": False,
     "EngineVersion": ENGINE,
@@ -24,7 +24,7 @@ _DEFAULTS: Doc = {
 
 
 class WorkGroups:
-    """The operations on work groups; documents in sqlite."""
+    """The operations on work groups, which are documents in SQLite."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
@@ -44,7 +44,7 @@ class WorkGroups:
         }
 
     def find(self, name: str) -> Doc:
-        """A work group.
+        """Return a work group.
 
         :raises AwsError: InvalidRequestException when there is none
         """
@@ -56,21 +56,21 @@ class WorkGroups:
     def _put(self, name: str, configuration: Doc, description: str, state: str) -> None:
         before = self._documents.get("workgroup", name) or {"CreationTime": epoch()}
         cutoff = configuration.get("BytesScannedCutoffPerQuery")
-        if cutoff is not None and cutoff < LOWEST_CUTOFF:
-            said = f"BytesScannedCutoffPerQuery must be at least {LOWEST_CUTOFF}, not {cutoff}"
-            raise AwsError("InvalidRequestException", said)
+        if cutoff is not None and cutoff < MIN_CUTOFF:
+            message = f"BytesScannedCutoffPerQuery must be at least {MIN_CUTOFF}, not {cutoff}"
+            raise AwsError("InvalidRequestException", message)
         document = {**before, "Name": name, "State": state, "Configuration": configuration, "Description": description}
         self._documents.put("workgroup", name, document)
 
     def create(self, request: Doc, caller: Caller) -> Doc:
         name = request["Name"]
         if not _NAME.fullmatch(name):
-            said = f"WorkGroup name {name!r} must be 1 to 128 letters, digits, dots, underscores and hyphens"
-            raise AwsError("InvalidRequestException", said)
+            message = f"WorkGroup name {name!r} must be 1 to 128 letters, digits, dots, underscores and hyphens"
+            raise AwsError("InvalidRequestException", message)
         if self._documents.get("workgroup", name) is not None:
             raise AwsError("InvalidRequestException", f"WorkGroup {name} is already created")
-        given = {**_DEFAULTS, **request.get("Configuration", {}), "EngineVersion": ENGINE}
-        self._put(name, given, request.get("Description", ""), "ENABLED")
+        configuration = {**_DEFAULTS, **request.get("Configuration", {}), "EngineVersion": ENGINE}
+        self._put(name, configuration, request.get("Description", ""), "ENABLED")
         if tags := request.get("Tags"):
             self.tag({"ResourceARN": _arn(caller, name), "Tags": tags}, caller)
         return {}

@@ -1,41 +1,44 @@
-"""Rows into files, for CREATE TABLE AS, INSERT INTO and UNLOAD: staged first, then put in place, or not at all."""
+"""Writing rows into files for CREATE TABLE AS, INSERT INTO and UNLOAD: staged first, then all put in place or none."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
-from lakehouse_local.athena import file_formats as formats
 from lakehouse_local.athena.engine import Cursor
-from lakehouse_local.athena.file_formats import Format, identifier, literal
+from lakehouse_local.athena.files import formats
+from lakehouse_local.athena.files.formats import Format, identifier, literal
+from lakehouse_local.athena.files.text_serde import LazySimple, OpenCsv
 from lakehouse_local.athena.sql import Column, SqlError
-from lakehouse_local.athena.sql.casts import convert
 from lakehouse_local.athena.sql.errors import marked
-from lakehouse_local.athena.sql.types import Type, duckdb_type, parse_type
-from lakehouse_local.athena.text_serde import LazySimple, OpenCsv
+from lakehouse_local.athena.sql.types import duckdb_type, parse_type
+from lakehouse_local.athena.sql.types.casts import convert
+from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.s3.store import ObjectStore, remove, split_uri
 
 # Athena: "Athena supports writing to 100 unique partition and bucket combinations at once."
-OPEN_PARTITIONS = 100
+MAX_OPEN_PARTITIONS = 100
 
 _BUCKET = "$bucket"
 _LINE = "line"
 _PATH_SAFE = " !$&()+,-.;<>@[]_`{|}~"  # Hive escapes the rest of what is not a letter or a digit
 
-Values = tuple[str, ...]
+Values = tuple[str, ...]  # of a partition's keys
+Source = tuple[str, str | None]  # an expression over a query's columns, and its type (None: it is NULL)
 
 
 @dataclass(frozen=True)
 class Target:
-    """How rows are to be written.
+    """The place and the form of rows to be written.
 
     :ivar location: the table's `s3://...` without a slash at the end
-    :ivar compression: DuckDB's word
+    :ivar compression: DuckDB's name of it
     :ivar serde: the SerDe's parameters, for text formats
     :ivar buckets: columns and number of buckets
     """
@@ -51,23 +54,28 @@ class Target:
 
 @dataclass
 class Written:
-    """What was put in place: files, rows, and the partitions they belong to (values -> location)."""
+    """The files put in place, the number of rows, and the partitions they belong to (values -> location)."""
 
     files: list[str] = field(default_factory=list)
     rows: int = 0
     partitions: dict[Values, str] = field(default_factory=dict)
 
 
+def in_order(columns: Sequence[Column]) -> list[Source]:
+    """Return the sources of columns that a query's columns fill one by one."""
+    return [(f"c{at}", column.type) for at, column in enumerate(columns)]
+
+
 @contextlib.contextmanager
 def put(
-    store: ObjectStore, cursor: Cursor, query: str, target: Target, sources: Sequence[tuple[str, str | None]],
+    store: ObjectStore, cursor: Cursor, query: str, target: Target, sources: Sequence[Source],
     existing: dict[Values, str] | None = None,
 ) -> Iterator[Written]:  # fmt: skip
-    """Run the query and write its rows; the files go again if the block that records them fails.
+    """Run the query and write its rows; the files are deleted again if the block that registers them fails.
 
     :param query: DuckDB's text, whose columns are c0, c1, ...
     :param sources: for each of the target's columns and then its keys, the expression and its type (None: it is NULL)
-    :param existing: locations of partitions that are there already
+    :param existing: locations of partitions that exist already
     """
     folder = store.scratch_file()
     folder.mkdir()
@@ -96,23 +104,26 @@ def put(
 
 
 def _copy(
-    cursor: Cursor, query: str, target: Target, sources: Sequence[tuple[str, str | None]], folder: Path
+    cursor: Cursor, query: str, target: Target, sources: Sequence[Source], folder: Path
 ) -> tuple[int, list[tuple[Path, Values, int]]]:
-    """Write the query's rows below a folder: their number, and each file with its partition's values and its bucket."""
+    """Write the query's rows below a folder.
+
+    :return: the number of rows, and each file with its partition's values and its bucket
+    """
     every = [*target.columns, *target.keys]
     values = [_stored(column, *source) for column, source in zip(every, sources, strict=True)]
-    data, keys = values[: len(target.columns)], values[len(target.columns) :]
-    selected = _selected(target, data)
+    cells, keys = values[: len(target.columns)], values[len(target.columns) :]
+    selected = _selected(target, cells)
     by = [key.name for key in target.keys]
     selected += [f"{value} AS {identifier(name)}" for value, name in zip(keys, by, strict=True)]
     columns, buckets = target.buckets
     if buckets > 1:
-        places = {column.name: value for column, value in zip(target.columns, data, strict=True)}
+        places = {column.name: value for column, value in zip(target.columns, cells, strict=True)}
         hashed = ", ".join(places[column] for column in columns)
         selected.append(f"CAST(hash({hashed}) % {buckets} AS INTEGER) AS {identifier(_BUCKET)}")
         by.append(_BUCKET)
     options = formats.copy_options(target.format, target.compression)
-    # A file a partition and bucket, which DuckDB tells only by the directories' names.
+    # One file for each partition and bucket, which DuckDB reports only in the names of the directories.
     path = folder
     if by:
         options += f", PARTITION_BY ({', '.join(map(identifier, by))}), FILENAME_PATTERN '{{uuid}}'"
@@ -125,28 +136,24 @@ def _copy(
 
 
 def _staged(path: Path, folder: Path, keys: int) -> tuple[Path, Values, int]:
-    """A file with the values and the bucket that its directories name."""
+    """Return a file with the values and the bucket in the names of its directories."""
     found = [unquote(part.partition("=")[2]) for part in path.relative_to(folder).parts[:-1]]
     return path, tuple(found[:keys]), int(found[keys]) if len(found) > keys else 0
 
 
-def _stored(column: Column, source: str, given: str | None) -> str:
-    """An expression as the column's type; text that a varchar(n) has no room for fails, as in Trino."""
-    of, into = parse_type(column.type), duckdb_type(parse_type(column.type))
-    if given is None:
-        return f"NULL::{into}"
-    if _is_text(of) and of.size is not None and parse_type(given) != of:
-        said = f"Cannot truncate non-space characters when casting from {given} to {of} on INSERT"
-        refusal = f"error({literal(marked('INVALID_CAST_ARGUMENT', said))})::VARCHAR"
-        text = f"CAST({source} AS VARCHAR)"
-        return f"CASE WHEN length(rtrim({text}, ' ')) > {of.size} THEN {refusal} ELSE left({text}, {of.size}) END"
-    converted = convert(source, parse_type(given), of)
-    assert converted is not None, f"{given} was found to go into {of}"
-    return f"CAST({converted} AS {into})"
-
-
-def _is_text(of: Type) -> bool:
-    return of.name in ("varchar", "char")
+def _stored(column: Column, expression: str, type: str | None) -> str:
+    """Return an expression converted to the column's type; text too long for a varchar(n) fails, as in Trino."""
+    into = parse_type(column.type)
+    if type is None:
+        return f"NULL::{duckdb_type(into)}"
+    if into.name in ("varchar", "char") and into.size is not None and parse_type(type) != into:
+        message = f"Cannot truncate non-space characters when casting from {type} to {into} on INSERT"
+        error = f"error({literal(marked('INVALID_CAST_ARGUMENT', message))})::VARCHAR"
+        text = f"CAST({expression} AS VARCHAR)"
+        return f"CASE WHEN length(rtrim({text}, ' ')) > {into.size} THEN {error} ELSE left({text}, {into.size}) END"
+    converted = convert(expression, parse_type(type), into)
+    assert converted is not None, f"{type} was found to be coercible to {into}"
+    return f"CAST({converted} AS {duckdb_type(into)})"
 
 
 def _selected(target: Target, values: list[str]) -> list[str]:
@@ -157,11 +164,23 @@ def _selected(target: Target, values: list[str]) -> list[str]:
     return [f"{value} AS {identifier(column.name)}" for value, column in zip(values, target.columns, strict=True)]
 
 
+def add_partitions(
+    catalog: Catalog, database: str, table: str, storage: dict[str, Any], new: Mapping[Values, str]
+) -> None:
+    """Register partitions by their values and locations; the rest of their storage descriptor is the table's."""
+    inputs = [
+        {"Values": list(values), "StorageDescriptor": {**storage, "Location": location}}
+        for values, location in new.items()
+    ]
+    if inputs:
+        catalog.create_partitions(database, table, inputs)
+
+
 def _check_count(combinations: set[tuple[Values, int]]) -> None:
-    if len(combinations) > OPEN_PARTITIONS:
+    if len(combinations) > MAX_OPEN_PARTITIONS:
         raise SqlError(
             "HIVE_TOO_MANY_OPEN_PARTITIONS",
-            f"Exceeded limit of {OPEN_PARTITIONS} open writers for partitions/buckets. "
+            f"Exceeded limit of {MAX_OPEN_PARTITIONS} open writers for partitions/buckets. "
             f"TOO_MANY_OPEN_PARTITIONS: the query writes {len(combinations)}",
         )
 
@@ -176,12 +195,12 @@ def _location(target: Target, values: Values) -> str:
 
 
 def partition_folder(keys: Sequence[str], values: Sequence[str]) -> str:
-    """The folder of a partition below its table's, as Hive names it: key=value/key=value."""
+    """Return the folder of a partition below its table's, as Hive names it: key=value/key=value."""
     return "/".join(f"{key}={quote(value, safe=_PATH_SAFE)}" for key, value in zip(keys, values, strict=True))
 
 
-def require_empty(store: ObjectStore, location: str, what: str) -> None:
-    """Refuse to write where data lies.
+def require_empty(store: ObjectStore, location: str, label: str) -> None:
+    """Refuse to write into a folder that holds objects.
 
     :raises SqlError: HIVE_PATH_ALREADY_EXISTS
     """
@@ -189,9 +208,9 @@ def require_empty(store: ObjectStore, location: str, what: str) -> None:
         bucket, _ = split_uri(location)
     except ValueError:
         raise SqlError(
-            "INVALID_TABLE_PROPERTY", f"{what}: s3://bucket/folder is a location, not '{location}'"
+            "INVALID_TABLE_PROPERTY", f"{label}: the location must be s3://bucket/folder/, not '{location}'"
         ) from None
     if not store.bucket_exists(bucket):
         raise SqlError("HIVE_FILESYSTEM_ERROR", f"The specified bucket does not exist: {location}")
     if store.objects(f"{location.rstrip('/')}/"):
-        raise SqlError("HIVE_PATH_ALREADY_EXISTS", f"Target directory for {what} already exists: {location}")
+        raise SqlError("HIVE_PATH_ALREADY_EXISTS", f"Target directory for {label} already exists: {location}")

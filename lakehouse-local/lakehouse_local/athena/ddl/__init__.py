@@ -1,1 +1,1 @@
-"""Hive's DDL as Athena takes it, and its utility statements: read when a query starts, carried out on the catalogue."""
+"""Hive's DDL as Athena has it, and utility statements: read at StartQueryExecution, run on the Data Catalog."""

@@ -1,4 +1,4 @@
-"""ALTER TABLE: columns, properties, location; its partitions are in partitions.py.
+"""ALTER TABLE: columns, properties, location. Its statements on partitions are in partitions.py.
 
 Source: https://docs.aws.amazon.com/athena/latest/ug/alter-table-add-columns.html and its neighbours
 """
@@ -26,18 +26,18 @@ from lakehouse_local.athena.ddl.syntax import (
     table_name,
     update,
 )
-from lakehouse_local.athena.tokens import Reader
+from lakehouse_local.athena.ddl.tokens import Reader
 
 
 def alter(reader: Reader) -> Command:
     name = table_name(reader)
-    for words, read in _CHANGES:
+    for words, parser in _CHANGES:
         if reader.take(*words):
-            return read(reader, name)
+            return parser(reader, name)
     raise reader.unexpected("ADD, DROP, REPLACE, CHANGE, RENAME or SET")
 
 
-def _columns(subkind: str, name: Name, changed: Callable[[Table], Columns]) -> Command:
+def _columns(subtype: str, name: Name, changed: Callable[[Table], Columns]) -> Command:
     def run(binding: Binding) -> None:
         table = found(binding, name)
         require_table(table)
@@ -45,7 +45,7 @@ def _columns(subkind: str, name: Name, changed: Callable[[Table], Columns]) -> C
         require_distinct(columns, table.get("PartitionKeys", []))
         update(binding, table, StorageDescriptor={**table["StorageDescriptor"], "Columns": columns})
 
-    return ddl(subkind, run)
+    return ddl(subtype, run)
 
 
 def _add_columns(reader: Reader, name: Name) -> Command:
@@ -77,12 +77,12 @@ def _change_column(reader: Reader, name: Name) -> Command:
 
 
 def _set_properties(reader: Reader, name: Name) -> Command:
-    given = reader.string_map()
+    properties = reader.string_map()
     reader.end()
 
     def run(binding: Binding) -> None:
         table = found(binding, name)
-        update(binding, table, Parameters={**table.get("Parameters", {}), **given})
+        update(binding, table, Parameters={**table.get("Parameters", {}), **properties})
 
     return ddl("ALTER_TABLE_SET_TBLPROPERTIES", run)
 
@@ -112,12 +112,12 @@ def _drop_column(reader: Reader, name: Name) -> Command:
     return _refused("ALTER_TABLE_DROP_COLUMN", name, "ALTER TABLE ... DROP COLUMN")
 
 
-def _refused(subkind: str, name: Name, what: str) -> Command:
+def _refused(subtype: str, name: Name, label: str) -> Command:
     def run(binding: Binding) -> None:
         found(binding, name)
-        raise iceberg_only(what)
+        raise iceberg_only(label)
 
-    return ddl(subkind, run)
+    return ddl(subtype, run)
 
 
 _CHANGES: tuple[tuple[tuple[str, ...], Callable[[Reader, Name], Command]], ...] = (

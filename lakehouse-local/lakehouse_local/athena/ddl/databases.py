@@ -9,36 +9,36 @@ from typing import Any
 
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.ddl.syntax import Command, ddl, execution_error, s3_location, semantic
+from lakehouse_local.athena.ddl.tokens import Reader
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader
 from lakehouse_local.http.wire import AwsError
 
 
 def create(reader: Reader) -> Command:
-    absent = reader.take("IF", "NOT", "EXISTS")
-    given: dict[str, Any] = {"Name": reader.identifier()}
+    if_not_exists = reader.take("IF", "NOT", "EXISTS")
+    database_input: dict[str, Any] = {"Name": reader.identifier()}
     if reader.take("COMMENT"):
-        given["Description"] = reader.string()
+        database_input["Description"] = reader.string()
     if reader.take("LOCATION"):
-        given["LocationUri"] = s3_location(reader)
+        database_input["LocationUri"] = s3_location(reader)
     if reader.take("WITH", "DBPROPERTIES"):
-        given["Parameters"] = reader.string_map()
+        database_input["Parameters"] = reader.string_map()
     reader.end()
 
     def run(binding: Binding) -> None:
         try:
-            binding.catalog.create_database(given)
+            binding.catalog.create_database(database_input)
         except AwsError as error:
             if error.code != "AlreadyExistsException":
                 raise
-            if not absent:
-                raise execution_error(f"Database {given['Name']} already exists") from None
+            if not if_not_exists:
+                raise execution_error(f"Database {database_input['Name']} already exists") from None
 
     return ddl("CREATE_DATABASE", run)
 
 
 def drop(reader: Reader) -> Command:
-    absent = reader.take("IF", "EXISTS")
+    if_exists = reader.take("IF", "EXISTS")
     name = reader.identifier()
     cascade = reader.take_any("CASCADE", "RESTRICT") == "CASCADE"
     reader.end()
@@ -47,13 +47,13 @@ def drop(reader: Reader) -> Command:
         try:
             tables = binding.catalog.get_tables(name)
         except AwsError:
-            if not absent:
+            if not if_exists:
                 raise semantic(10072, f"Database does not exist: {name}") from None
             return
         if tables and not cascade:
             raise execution_error(
                 f"InvalidOperationException(message:Database {name} is not empty. One or more tables exist: "
-                "DROP DATABASE ... CASCADE takes them along.)"
+                "DROP DATABASE ... CASCADE drops them too.)"
             )
         binding.catalog.delete_database(name)
 
@@ -71,8 +71,8 @@ def alter(reader: Reader) -> Command:
             database = binding.require_database(name)
         except SqlError:
             raise semantic(10072, f"Database does not exist: {name}") from None
-        given: dict[str, Any] = {"Parameters": {**database.get("Parameters", {}), **parameters}}
-        given |= {key: database[key] for key in ("Name", "Description", "LocationUri") if key in database}
-        binding.catalog.update_database(name, given)
+        database_input: dict[str, Any] = {"Parameters": {**database.get("Parameters", {}), **parameters}}
+        database_input |= {key: database[key] for key in ("Name", "Description", "LocationUri") if key in database}
+        binding.catalog.update_database(name, database_input)
 
     return ddl("ALTER_DATABASE", run)

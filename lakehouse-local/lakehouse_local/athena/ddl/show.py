@@ -1,4 +1,4 @@
-"""SHOW and DESCRIBE: the catalogue as lines of text, in the forms that Athena gives them.
+"""SHOW and DESCRIBE: the Data Catalog as lines of text, in Athena's forms.
 
 Source: https://docs.aws.amazon.com/athena/latest/ug/show-create-table.html and its neighbours
 """
@@ -8,24 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from lakehouse_local.athena import file_formats as formats
 from lakehouse_local.athena import views
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.ddl.partitions import partition_name
 from lakehouse_local.athena.ddl.syntax import Columns, Command, Table, found, partition_spec, semantic, table_name
-from lakehouse_local.athena.outcome import Outcome, lines
+from lakehouse_local.athena.ddl.tokens import Reader
+from lakehouse_local.athena.files import formats
+from lakehouse_local.athena.results.outcome import Outcome, lines
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader
 
-_WIDTH = 20  # Hive pads the cells of its answers to this
+_WIDTH = 20  # characters to which Hive pads a cell
 
 
-def _utility(subkind: str, columns: tuple[str, ...], answer: Callable[[Binding], Iterable[str]]) -> Command:
-    return Command("UTILITY", subkind, lambda binding: lines(answer(binding), *columns))
+def _utility(subtype: str, columns: tuple[str, ...], texts: Callable[[Binding], Iterable[str]]) -> Command:
+    return Command("UTILITY", subtype, lambda binding: lines(texts(binding), *columns))
 
 
 def _pattern(reader: Reader) -> re.Pattern[str]:
-    """[LIKE] 'pattern': a regular expression in which a lone * is anything, and | separates alternatives."""
+    """Read [LIKE] 'pattern': a regular expression in which a lone * matches anything and | separates alternatives."""
     reader.take("LIKE")
     text = "*" if reader.done else reader.string()
     return re.compile("|".join(re.sub(r"(?<![.\])])\*", ".*", part) for part in text.split("|")), re.IGNORECASE)
@@ -39,10 +39,10 @@ def databases(reader: Reader) -> Command:
     wanted = _pattern(reader)
     reader.end()
 
-    def answer(binding: Binding) -> Iterable[str]:
+    def texts(binding: Binding) -> Iterable[str]:
         return (each["Name"] for each in binding.catalog.get_databases() if wanted.fullmatch(each["Name"]))
 
-    return _utility("SHOW_DATABASES", ("database_name",), answer)
+    return _utility("SHOW_DATABASES", ("database_name",), texts)
 
 
 def tables(reader: Reader) -> Command:
@@ -53,18 +53,18 @@ def show_views(reader: Reader) -> Command:
     return _named(reader, "SHOW_VIEWS", "views", lambda table: table.get("TableType") == "VIRTUAL_VIEW")
 
 
-def _named(reader: Reader, subkind: str, column: str, shown: Callable[[Table], bool]) -> Command:
+def _named(reader: Reader, subtype: str, column: str, shown: Callable[[Table], bool]) -> Command:
     database = _database(reader)
     wanted = _pattern(reader)
     reader.end()
 
-    def answer(binding: Binding) -> Iterable[str]:
-        of = binding.require_database(database or binding.database)["Name"]
+    def texts(binding: Binding) -> Iterable[str]:
+        owner = binding.require_database(database or binding.database)["Name"]
         return [
-            each["Name"] for each in binding.catalog.get_tables(of) if shown(each) and wanted.fullmatch(each["Name"])
+            each["Name"] for each in binding.catalog.get_tables(owner) if shown(each) and wanted.fullmatch(each["Name"])
         ]
 
-    return _utility(subkind, (column,), answer)
+    return _utility(subtype, (column,), texts)
 
 
 def columns(reader: Reader) -> Command:
@@ -74,25 +74,25 @@ def columns(reader: Reader) -> Command:
     database = _database(reader) or database
     reader.end()
 
-    def answer(binding: Binding) -> Iterable[str]:
+    def texts(binding: Binding) -> Iterable[str]:
         table = found(binding, (database, name))
         return [f"{each['Name']:<{_WIDTH}}" for each in _all_columns(table)]
 
-    return _utility("SHOW_COLUMNS", ("field",), answer)
+    return _utility("SHOW_COLUMNS", ("field",), texts)
 
 
 def partitions(reader: Reader) -> Command:
     name = table_name(reader)
     reader.end()
 
-    def answer(binding: Binding) -> Iterable[str]:
+    def texts(binding: Binding) -> Iterable[str]:
         table = found(binding, name)
         if not table.get("PartitionKeys"):
             raise semantic(10241, f"Table {table['DatabaseName']}.{table['Name']} is not a partitioned table")
-        there = binding.catalog.get_partitions(table["DatabaseName"], table["Name"])
-        return [partition_name(table, each["Values"]) for each in there]
+        found_partitions = binding.catalog.get_partitions(table["DatabaseName"], table["Name"])
+        return [partition_name(table, each["Values"]) for each in found_partitions]
 
-    return _utility("SHOW_PARTITIONS", ("partition",), answer)
+    return _utility("SHOW_PARTITIONS", ("partition",), texts)
 
 
 def properties(reader: Reader) -> Command:
@@ -103,7 +103,7 @@ def properties(reader: Reader) -> Command:
         reader.need(")")
     reader.end()
 
-    def answer(binding: Binding) -> Iterable[str]:
+    def texts(binding: Binding) -> Iterable[str]:
         table = found(binding, name)
         parameters = table.get("Parameters", {})
         if key is None:
@@ -111,35 +111,35 @@ def properties(reader: Reader) -> Command:
         missing = f"Table {table['DatabaseName']}.{table['Name']} does not have property: {key}"
         return [f"{key}\t{parameters.get(key, missing)}"]
 
-    return _utility("SHOW_TBLPROPERTIES", ("prpt_name", "prpt_value"), answer)
+    return _utility("SHOW_TBLPROPERTIES", ("prpt_name", "prpt_value"), texts)
 
 
 def create_view(reader: Reader) -> Command:
     name = table_name(reader, trino='"' in reader.text)
     reader.end()
 
-    def answer(binding: Binding) -> Iterable[str]:
+    def texts(binding: Binding) -> Iterable[str]:
         view = found(binding, name)
         label = f"{view['DatabaseName']}.{view['Name']}"
         if view.get("TableType") != "VIRTUAL_VIEW":
-            raise SqlError("NOT_SUPPORTED", f"Relation '{label}' is a table, not a view: SHOW CREATE TABLE shows it")
+            raise SqlError("NOT_SUPPORTED", f"Relation '{label}' is a table, not a view: use SHOW CREATE TABLE")
         return f"CREATE VIEW {label} AS\n{views.definition(view)['originalSql']}".split("\n")
 
-    return _utility("SHOW_CREATE_VIEW", ("Create View",), answer)
+    return _utility("SHOW_CREATE_VIEW", ("Create View",), texts)
 
 
 def create_table(reader: Reader) -> Command:
     name = table_name(reader)
     reader.end()
 
-    def answer(binding: Binding) -> Iterable[str]:
+    def texts(binding: Binding) -> Iterable[str]:
         table = found(binding, name)
         if table.get("TableType") == "VIRTUAL_VIEW":
             label = f"{table['DatabaseName']}.{table['Name']}"
-            raise semantic(10132, f"{label} is a view: SHOW CREATE VIEW shows it")
+            raise semantic(10132, f"{label} is a view: use SHOW CREATE VIEW")
         return _create_table(table)
 
-    return _utility("SHOW_CREATE_TABLE", ("createtab_stmt",), answer)
+    return _utility("SHOW_CREATE_TABLE", ("createtab_stmt",), texts)
 
 
 def _create_table(table: Table) -> list[str]:
@@ -178,7 +178,7 @@ def _pairs(parameters: dict[str, str]) -> list[str]:
 
 
 def _java(value: str) -> str:
-    """A value with its unprintable characters escaped, as Hive shows a delimiter."""
+    """Return a value with its unprintable characters escaped, as Hive prints a delimiter."""
     return formats.literal("".join(each if each.isprintable() else f"\\u{ord(each):04X}" for each in value))
 
 

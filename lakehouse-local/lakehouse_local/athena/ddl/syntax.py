@@ -1,4 +1,4 @@
-"""What the DDL statements have in common: names, column lists, partition specifications, Hive's own errors."""
+"""Parts that DDL statements share: names, column lists, partition specifications, Hive's errors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakehouse_local.athena.binding import CATALOG, Binding
-from lakehouse_local.athena.outcome import Outcome
+from lakehouse_local.athena.ddl.tokens import Reader
+from lakehouse_local.athena.results.outcome import Outcome
 from lakehouse_local.athena.sql import SqlError, trino_type
-from lakehouse_local.athena.tokens import Reader
 from lakehouse_local.http.wire import AwsError
 
 Columns = list[dict[str, str]]
@@ -19,56 +19,56 @@ Name = tuple[str | None, str]  # database (None: the query's own), table
 
 @dataclass(frozen=True)
 class Command:
-    """A statement that was read: Athena's words for its kind, and what carries it out.
+    """A statement that was read: StatementType, SubstatementType, and the function that carries it out.
 
-    :ivar run: raises SqlError with which the execution FAILED
+    :ivar run: raises SqlError when the execution FAILED
     """
 
-    kind: str
-    subkind: str
+    type: str
+    subtype: str
     run: Callable[[Binding], Outcome]
 
 
 Parser = Callable[[Reader], Command]
 
 
-def ddl(subkind: str, run: Callable[[Binding], None]) -> Command:
-    """A statement that changes the catalogue and answers nothing."""
+def ddl(subtype: str, run: Callable[[Binding], None]) -> Command:
+    """Return a statement that changes the Data Catalog and has no result."""
 
-    def carried_out(binding: Binding) -> Outcome:
+    def run_without_result(binding: Binding) -> Outcome:
         run(binding)
         return Outcome()
 
-    return Command("DDL", subkind, carried_out)
+    return Command("DDL", subtype, run_without_result)
 
 
 def semantic(code: int, message: str) -> SqlError:
-    """An error as Hive's analyser words it."""
+    """Return an error in the form of Hive's analyser."""
     return SqlError("FAILED", f"SemanticException [Error {code}]: {message}")
 
 
 def execution_error(message: str) -> SqlError:
-    """An error as Hive's DDL task words it."""
+    """Return an error in the form of Hive's DDL task."""
     return SqlError("FAILED", f"Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. {message}")
 
 
-def iceberg_only(what: str) -> SqlError:
-    """The refusal of what only Iceberg tables know."""
-    return SqlError("NOT_SUPPORTED", f"{what} is of Iceberg tables, which are not served locally yet")
+def iceberg_only(label: str) -> SqlError:
+    """Return the error for a statement or a table that only Iceberg has."""
+    return SqlError("NOT_SUPPORTED", f"{label} is for Iceberg tables, which are not supported by the local AWS yet")
 
 
 def table_name(reader: Reader, *, trino: bool = False) -> Name:
-    """Database and table; the catalog's own name may stand in front."""
+    """Read database and table; the data catalog's name may stand before them."""
     parts = reader.name(trino=trino)
     if len(parts) == 3 and parts[0] == CATALOG:
         parts = parts[1:]
     if len(parts) > 2:
-        raise SqlError("SYNTAX_ERROR", f"line 1:1: '{'.'.join(parts)}' is not a table's name: database.table is")
+        raise SqlError("SYNTAX_ERROR", f"line 1:1: '{'.'.join(parts)}' is not a table name: write database.table")
     return (parts[0], parts[1]) if len(parts) == 2 else (None, parts[0])
 
 
 def found(binding: Binding, name: Name) -> Table:
-    """The table of this name, which must exist."""
+    """Return the table of this name, which must exist."""
     database, table = name[0] or binding.database, name[1]
     try:
         return binding.catalog.get_table(database, table)
@@ -77,9 +77,9 @@ def found(binding: Binding, name: Name) -> Table:
 
 
 def hive_type(reader: Reader) -> str:
-    """A column's type, up to the comma or bracket that ends it."""
+    """Read a column's type, up to the comma or bracket that ends it."""
     depth, text = 0, ""
-    refusal = reader.unexpected("a type")  # where it begins
+    error = reader.unexpected("a type")  # at the position where it begins
     while (token := reader.next) is not None:
         if depth == 0 and (token.text in (",", ")") or reader.sees("COMMENT")):
             break
@@ -87,15 +87,15 @@ def hive_type(reader: Reader) -> str:
         text += reader.pop().text
     try:
         if text.lower() in ("varchar", "char", "integer", "long", "short", "byte"):
-            raise ValueError  # words of the catalogue and of Trino's, which Athena's DDL does not take
+            raise ValueError  # types of the Data Catalog and of Trino that Athena's DDL does not have
         trino_type(text.lower())
     except ValueError:
-        raise refusal from None
+        raise error from None
     return text.lower()
 
 
 def column_list(reader: Reader) -> Columns:
-    """( `name` type [COMMENT 'text'], ... )"""
+    """Read ( `name` type [COMMENT 'text'], ... )."""
     reader.need("(")
     columns: Columns = []
     while True:
@@ -110,7 +110,7 @@ def column_list(reader: Reader) -> Columns:
 
 
 def require_distinct(*groups: Columns) -> None:
-    """Refuse columns that are named twice, or both as column and as partition key."""
+    """Refuse a name that stands twice among columns, or among columns and partition keys."""
     seen: set[str] = set()
     for group in groups:
         names = [column["Name"] for column in group]
@@ -123,7 +123,7 @@ def require_distinct(*groups: Columns) -> None:
 
 
 def partition_spec(reader: Reader) -> dict[str, str]:
-    """(key = 'value', ...)"""
+    """Read (key = 'value', ...)."""
     reader.need("(")
     spec: dict[str, str] = {}
     while True:
@@ -140,20 +140,20 @@ def partition_spec(reader: Reader) -> dict[str, str]:
 
 
 def check_spec(table: Table, spec: dict[str, str], *, whole: bool = True) -> None:
-    """Refuse a specification that names other keys than the table's, or not all where `whole`."""
+    """Refuse a specification that names keys which the table lacks, or, if `whole`, not all of its keys."""
     keys = [each["Name"] for each in table.get("PartitionKeys", [])]
     if set(spec) - set(keys) or (whole and set(spec) != set(keys)):
         raise semantic(10098, f"Partition spec {spec} does not name the partition keys {keys}")
 
 
-def values(table: Table, spec: dict[str, str]) -> list[str]:
-    """The values of a whole specification, in the order of the table's keys."""
+def spec_values(table: Table, spec: dict[str, str]) -> list[str]:
+    """Return the values of a whole specification, in the order of the table's keys."""
     check_spec(table, spec)
     return [spec[each["Name"]] for each in table["PartitionKeys"]]
 
 
 def s3_location(reader: Reader) -> str:
-    """A string that is an S3 folder."""
+    """Read a string that is an S3 folder."""
     location = reader.string()
     if not location.startswith("s3://"):
         raise SqlError("FAILED", f"SemanticException: a location must be s3://bucket/folder/, not '{location}'")
@@ -169,8 +169,8 @@ def update(binding: Binding, table: Table, **changed: Any) -> None:
 
 
 def require_table(table: Table) -> None:
-    """Refuse a view where Athena takes only tables."""
+    """Refuse a view and an Iceberg table where a statement is for Hive tables alone."""
     if table.get("TableType") == "VIRTUAL_VIEW":
-        raise semantic(10132, f"{table['DatabaseName']}.{table['Name']} is a view, and this takes tables")
+        raise semantic(10132, f"{table['DatabaseName']}.{table['Name']} is a view: this statement is for tables")
     if str(table.get("Parameters", {}).get("table_type", "")).upper() == "ICEBERG":
         raise iceberg_only(f"{table['DatabaseName']}.{table['Name']}")

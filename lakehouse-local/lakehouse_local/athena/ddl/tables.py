@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakehouse_local.athena import file_formats as formats
 from lakehouse_local.athena.binding import Binding
 from lakehouse_local.athena.ddl.syntax import (
     Columns,
@@ -22,8 +21,9 @@ from lakehouse_local.athena.ddl.syntax import (
     semantic,
     table_name,
 )
+from lakehouse_local.athena.ddl.tokens import Reader
+from lakehouse_local.athena.files import formats
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader
 from lakehouse_local.http.wire import AwsError
 
 _DELIMITERS = {
@@ -33,7 +33,7 @@ _DELIMITERS = {
 
 @dataclass
 class _Clauses:
-    """What may follow the columns, in any order."""
+    """The clauses that may follow the columns, in any order."""
 
     keys: Columns = field(default_factory=list)
     comment: str | None = None
@@ -48,10 +48,10 @@ class _Clauses:
 
 
 def create(reader: Reader) -> Command:
-    """CREATE [EXTERNAL] TABLE; one that is not EXTERNAL is Iceberg's in Athena."""
+    """Read CREATE [EXTERNAL] TABLE; in Athena a table that is not EXTERNAL is an Iceberg table."""
     external = reader.take("EXTERNAL")
     reader.need("TABLE")
-    absent = reader.take("IF", "NOT", "EXISTS")
+    if_not_exists = reader.take("IF", "NOT", "EXISTS")
     database, name = table_name(reader)
     columns = column_list(reader)
     clauses = _clauses(reader)
@@ -70,7 +70,7 @@ def create(reader: Reader) -> Command:
         except AwsError as error:
             if error.code != "AlreadyExistsException":
                 raise semantic(10072, f"Database does not exist: {into}") from None
-            if not absent:
+            if not if_not_exists:
                 raise execution_error(f"AlreadyExistsException(message:Table {name} already exists)") from None
 
     return ddl("CREATE_TABLE", run)
@@ -111,44 +111,44 @@ def _clauses(reader: Reader) -> _Clauses:
 
 
 def _delimited(reader: Reader) -> dict[str, str]:
-    given: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     while word := reader.take_any(*_DELIMITERS, "ESCAPED", "NULL"):
         if word == "NULL":
             reader.need("DEFINED", "AS")
-            given["serialization.null.format"] = reader.string()
+            parameters["serialization.null.format"] = reader.string()
         elif word == "ESCAPED":
             reader.need("BY")
-            given["escape.delim"] = reader.string()
+            parameters["escape.delim"] = reader.string()
         else:
             reader.take_any("ITEMS", "KEYS")
             reader.need("TERMINATED", "BY")
-            given[_DELIMITERS[word]] = reader.string()
+            parameters[_DELIMITERS[word]] = reader.string()
             if word == "FIELDS":
-                given["serialization.format"] = given["field.delim"]
-    return given
+                parameters["serialization.format"] = parameters["field.delim"]
+    return parameters
 
 
 def _table_input(name: str, columns: Columns, clauses: _Clauses, location: str) -> dict[str, Any]:
     if clauses.serde is not None:
-        chosen = formats.of_serde(clauses.serde, "the table")
+        format = formats.of_serde(clauses.serde, "the table")
     elif clauses.stored_as is not None and clauses.stored_as not in formats.BY_NAME:
         known = ", ".join(formats.BY_NAME)
         raise SqlError("FAILED", f"SemanticException: STORED AS '{clauses.stored_as}' is not one of {known}")
     else:
-        chosen = formats.served(formats.BY_NAME[clauses.stored_as or "TEXTFILE"])
-    storage = formats.storage(chosen, columns, location, **clauses.serde_parameters)
+        format = formats.supported(formats.BY_NAME[clauses.stored_as or "TEXTFILE"])
+    storage = formats.storage(format, columns, location, **clauses.serde_parameters)
     if clauses.input_output is not None:
         storage["InputFormat"], storage["OutputFormat"] = clauses.input_output
     if clauses.buckets:
         storage |= {"BucketColumns": clauses.buckets, "NumberOfBuckets": clauses.bucket_count}
-    given = {
+    table = {
         "Name": name,
         "TableType": "EXTERNAL_TABLE",
         "PartitionKeys": clauses.keys,
         "StorageDescriptor": storage,
         "Parameters": {"EXTERNAL": "TRUE", **clauses.parameters},
     }
-    return given if clauses.comment is None else {**given, "Description": clauses.comment}
+    return table if clauses.comment is None else {**table, "Description": clauses.comment}
 
 
 def drop_table(reader: Reader) -> Command:
@@ -160,21 +160,21 @@ def drop_view(reader: Reader) -> Command:
 
 
 def _drop(reader: Reader, *, view: bool) -> Command:
-    absent = reader.take("IF", "EXISTS")
+    if_exists = reader.take("IF", "EXISTS")
     database, name = table_name(reader, trino=view and '"' in reader.text)
     reader.end()
-    kind, other = ("VIEW", "TABLE") if view else ("TABLE", "VIEW")
+    own, other = ("VIEW", "TABLE") if view else ("TABLE", "VIEW")
 
     def run(binding: Binding) -> None:
         owner = database or binding.database
         try:
             table = binding.catalog.get_table(owner, name)
         except AwsError:
-            if not absent:
+            if not if_exists:
                 raise semantic(10001, f"Table not found {owner}.{name}") from None
             return
         if (table.get("TableType") == "VIRTUAL_VIEW") != view:
-            raise semantic(10131, f"{owner}.{name} is a {other.lower()}: DROP {other} drops it")
+            raise semantic(10131, f"{owner}.{name} is a {other.lower()}: use DROP {other}")
         binding.catalog.delete_table(owner, name)
 
-    return ddl(f"DROP_{kind}", run)
+    return ddl(f"DROP_{own}", run)

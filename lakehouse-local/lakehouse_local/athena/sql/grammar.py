@@ -103,11 +103,6 @@ def _check_extracts(node: Any) -> None:
         _check_extracts(child)
 
 
-def check_syntax(sql: str) -> None:
-    """Raise SqlError SYNTAX_ERROR ("line 1:8: mismatched input ...") unless `sql` is one statement of Trino's."""
-    parse(without_semicolon(sql))
-
-
 def without_semicolon(sql: str) -> str:
     """Athena takes one semicolon at the end."""
     stripped = sql.rstrip()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-Source = Callable[[Any], str]
+Source = Callable[["str | None"], str]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Relation:
     """A table or a view.
 
     A table has `source(where)`: DuckDB's text of a table expression with these columns, holding at least the rows of
-    the partitions that can satisfy `where` (a sqlglot expression of the trino dialect over unqualified partition keys,
-    or None for all). A view has `view_sql`, read with `view_catalog` and `view_schema` as its defaults.
+    the partitions that can satisfy `where` (DuckDB's text of a condition over unqualified partition
+    keys, or None for all). A view has `view_sql`, read with `view_catalog` and `view_schema` as its defaults.
     """
 
     columns: tuple[Column, ...]
@@ -43,7 +43,7 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True)
 class Query:
-    """A query as DuckDB runs it, and the columns it has (None: ask DuckDB)."""
+    """A query as DuckDB runs it, and its columns, which DuckDB calls c0, c1, ..."""
 
     duckdb_sql: str
-    columns: tuple[Column, ...] | None
+    columns: tuple[Column, ...]

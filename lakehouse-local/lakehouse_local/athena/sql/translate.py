@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from lakehouse_local.athena.sql import calls, json_calls, predicates  # noqa: F401  # their handlers
-from lakehouse_local.athena.sql.grammar import parse, without_semicolon
-from lakehouse_local.athena.sql.queries import Queries, Statement, query_of
+from lakehouse_local.athena.sql.compile import calls, json_calls, predicates  # noqa: F401  # their handlers
+from lakehouse_local.athena.sql.compile.queries import Queries, Statement, query_of
 from lakehouse_local.athena.sql.relations import Catalogue, Column, Query
 
 
-def translate(sql: str, catalogue: Catalogue, parameters: Sequence[str] = ()) -> Query:
-    """A SELECT, WITH, VALUES or TABLE query for DuckDB.
+def translate(tree: Any, catalogue: Catalogue, parameters: Sequence[str] = ()) -> Query:
+    """Return a SELECT, WITH, VALUES or TABLE query for DuckDB.
 
-    :param sql: the query, as Athena takes it
-    :param catalogue: where its tables are found
+    :param tree: the parsed query, or the parsed statement that is nothing but a query (:func:`.grammar.parse`)
+    :param catalogue: the tables that it may name
     :param parameters: for each question mark the text of an expression
     :raises SqlError: where Trino refuses it, under Trino's name for that
     """
-    tree = parse(without_semicolon(sql))
     statement = Statement(parameters)
     statement.count_marks(tree)
     compiled = Queries(catalogue, statement).query(query_of(tree), None)

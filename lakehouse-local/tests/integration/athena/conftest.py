@@ -1,4 +1,4 @@
-"""Athena as its users have it: boto3 over HTTP, one database and one bucket a test."""
+"""Athena through boto3 over HTTP, with a database and a bucket for each test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @dataclass
 class Failed(Exception):
-    """An execution that did not succeed."""
+    """A query execution that did not succeed."""
 
     execution: dict[str, Any]
 
@@ -25,7 +25,7 @@ class Failed(Exception):
 
 
 class Warehouse:
-    """One test's Athena: `ask` for rows, `run` for executions, with the bucket and the database at hand."""
+    """Athena for one test, with its bucket and its database: `run` returns executions, `query` rows."""
 
     def __init__(self, boto: Callable[..., Any], bucket: str, database: str) -> None:
         self.athena, self.glue, self.s3 = boto("athena"), boto("glue"), boto("s3")
@@ -34,19 +34,20 @@ class Warehouse:
 
     def start(self, sql: str, **arguments: Any) -> str:
         context = {"Database": self.database, "Catalog": "AwsDataCatalog"}
-        given = {"QueryExecutionContext": context, "ResultConfiguration": {"OutputLocation": self.output}, **arguments}
-        answer = self.athena.start_query_execution(QueryString=sql.replace("{bucket}", self.bucket), **given)
-        return str(answer["QueryExecutionId"])
+        results = {"OutputLocation": self.output}
+        request = {"QueryExecutionContext": context, "ResultConfiguration": results, **arguments}
+        response = self.athena.start_query_execution(QueryString=sql.replace("{bucket}", self.bucket), **request)
+        return str(response["QueryExecutionId"])
 
     def wait(self, execution_id: str) -> dict[str, Any]:
-        """The execution when it has ended; GetQueryExecution holds while it runs, so that no sleep is needed."""
+        """Return the execution when it has ended; GetQueryExecution waits while it runs, so that no sleep is needed."""
         while True:
             execution = self.athena.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"]
             if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
                 return execution
 
     def run(self, sql: str, **arguments: Any) -> dict[str, Any]:
-        """An execution that succeeded."""
+        """Run a statement and return its execution, which must succeed."""
         execution = self.wait(self.start(sql, **arguments))
         if execution["Status"]["State"] != "SUCCEEDED":
             raise Failed(execution)
@@ -55,16 +56,16 @@ class Warehouse:
     def results(self, execution: dict[str, Any], **arguments: Any) -> dict[str, Any]:
         return self.athena.get_query_results(QueryExecutionId=execution["QueryExecutionId"], **arguments)
 
-    def ask(self, sql: str, **arguments: Any) -> list[tuple[str | None, ...]]:
-        """A statement's rows, without the header that queries have."""
+    def query(self, sql: str, **arguments: Any) -> list[tuple[str | None, ...]]:
+        """Run a statement and return its rows without the header that queries have."""
         execution = self.run(sql, **arguments)
         rows = self.results(execution)["ResultSet"]["Rows"]
         cells = [tuple(cell.get("VarCharValue") for cell in row["Data"]) for row in rows]
         return cells[1:] if execution["SubstatementType"] == "SELECT" else cells
 
     def lines(self, sql: str) -> list[str]:
-        """The answer of a utility statement."""
-        return [str(row[0]) for row in self.ask(sql)]
+        """Run a utility statement and return its lines."""
+        return [str(row[0]) for row in self.query(sql)]
 
     def table(self, name: str) -> dict[str, Any]:
         return self.glue.get_table(DatabaseName=self.database, Name=name)["Table"]
@@ -85,7 +86,7 @@ class Warehouse:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def put_parquet(self, key: str, rows: Sequence[dict[str, Any]], **types: Any) -> None:
-        """A Parquet object of these rows; `types` are pyarrow's, by column."""
+        """Write a Parquet object of these rows; `types` are pyarrow's, by column."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -94,7 +95,7 @@ class Warehouse:
         self.put(key, out.getvalue())
 
     def create(self, name: str, columns: str, rest: str = "stored as parquet") -> str:
-        """An external table in the bucket's folder of its name."""
+        """Create an external table over the bucket's folder of its name."""
         self.run(f"create external table {name} ({columns}) {rest} location 's3://{{bucket}}/{name}/'")
         return name
 
@@ -106,7 +107,7 @@ def warehouse(boto: Callable[..., Any], bucket: str, database: str) -> Warehouse
 
 @pytest.fixture
 def fails(warehouse: Warehouse) -> Callable[..., str]:
-    """`fails(sql)`: the reason with which a statement failed."""
+    """`fails(sql)`: run a statement that must fail, and return the reason."""
 
     def failed(sql: str, **arguments: Any) -> str:
         with pytest.raises(Failed) as raised:

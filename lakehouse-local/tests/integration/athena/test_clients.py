@@ -1,4 +1,4 @@
-"""Clients that people use: PyAthena's cursors, and every statement that dbt-athena was seen to send."""
+"""Clients of Athena: PyAthena's cursors, and every statement that dbt-athena was seen to send."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ def test_pyathenas_errors(connection):
         cursor.execute("selekt 1")
 
 
-def test_what_dbt_sends_one_statement_after_another(warehouse, fails):
+def test_the_statements_of_dbt_one_after_another(warehouse, fails):
     """The shapes of dbt-athena 1.11, comments, blank lines and semicolons included."""
     d, b = f'"awsdatacatalog"."{warehouse.database}"', warehouse.database
     run = warehouse.run
     comment = '-- /* {"app": "dbt", "node_id": "x"} */\n'
-    assert warehouse.ask("select 1 as id") == [("1",)]
+    assert warehouse.query("select 1 as id") == [("1",)]
     run(f"{comment}create schema if not exists `{b}`")
     run(f"{comment}create external table `{b}`.`s_ins` (`id` int, `name` string)\n location 's3://{{bucket}}/s_ins'\n")
     run(f"insert into {d}.\"s_ins\" (\"id\", \"name\") values\n      (DECIMAL '1','a'),(DECIMAL '2','b')\n")
-    assert warehouse.ask("select * from s_ins order by id") == [("1", "a"), ("2", "b")]
+    assert warehouse.query("select * from s_ins order by id") == [("1", "a"), ("2", "b")]
     warehouse.put("s_up__dbt_tmp/1/s_up.csv", 'id,name,ts\n1,"a, b",2024-01-01 10:00:00\n2,,\n')
     run(
         f"""{comment}create external table `{b}`.`s_up__dbt_tmp` (`id` string, `name` string, `ts` string)
@@ -119,31 +119,34 @@ def test_what_dbt_sends_one_statement_after_another(warehouse, fails):
         {d}."s_up__dbt_tmp"
 """,
     )
-    assert warehouse.ask("select * from s_up order by id") == [
+    assert warehouse.query("select * from s_up order by id") == [
         ("1", "a, b", "2024-01-01 10:00:00.000"),
         ("2", None, None),
     ]
     run(f"alter table `{b}`.`s_up` set tblproperties ('classification' = 'parquet')")
     rowcount = '{"rowcount":2,"data_scanned_in_bytes":1}'
-    assert json.loads(warehouse.ask(f"{comment}SELECT '{rowcount}';")[0][0])["rowcount"] == 2
+    assert json.loads(warehouse.query(f"{comment}SELECT '{rowcount}';")[0][0])["rowcount"] == 2
     run(f"{comment}create or replace view\n    {d}.\"v\"\n  as\n    \n\n\nselect 1 as id, 'a' as name\n")
     assert (
-        warehouse.ask(
+        warehouse.query(
             f'{comment}select * from (\n  select id, name from {d}."v"\n ) as __dbt_sbq\n where false\n limit 0'
         )
         == []
     )
     ctas("inc", "\nselect 1 as id, '2024-01' as ym union all select 2, '2024-02'\n", "partitioned_by=ARRAY['ym'],")
     ctas("inc__dbt_tmp", "\nselect 3 as id, '2024-02' as ym\n")
-    assert warehouse.ask(f'{comment}select distinct ym from {d}."inc__dbt_tmp";') == [("2024-02",)]
-    assert warehouse.ask(f'{comment}select distinct ym from ({d}."inc") order by ym;') == [("2024-01",), ("2024-02",)]
+    assert warehouse.query(f'{comment}select distinct ym from {d}."inc__dbt_tmp";') == [("2024-02",)]
+    assert warehouse.query(f'{comment}select distinct ym from ({d}."inc") order by ym;') == [("2024-01",), ("2024-02",)]
     insert = (
         'insert into {t} ("id", "ym")\n ( select "id", "ym"\n from {s}\n where ym=\'2024-01\' or ym=\'2024-02\'\n );'
     )
     run(comment + insert.format(t=f'{d}."inc"', s=f'{d}."inc__dbt_tmp"'))
-    assert warehouse.ask("select ym, count(*) from inc group by ym order by ym") == [("2024-01", "1"), ("2024-02", "2")]
+    assert warehouse.query("select ym, count(*) from inc group by ym order by ym") == [
+        ("2024-01", "1"),
+        ("2024-02", "2"),
+    ]
     run(f"alter table `{b}`.`inc`\n          add columns (`extra` int)")
-    assert warehouse.ask("select id, extra, ym from inc where id = 1") == [("1", None, "2024-01")]
+    assert warehouse.query("select id, extra, ym from inc where id = 1") == [("1", None, "2024-01")]
     run(f"alter table `{b}`.`inc`\n          replace columns (`id` int)")
     test = f"""{comment}select
       count(*) as failures,
@@ -174,13 +177,13 @@ where parent.to_field is null
 
 
     ) dbt_internal_test"""
-    assert warehouse.ask(test) == [("2", "true", "true")]
+    assert warehouse.query(test) == [("2", "true", "true")]
     unit = """with __dbt__cte__v as (
 -- Fixture for v
 select try_cast(1 as int) as "id", try_cast('a' as varchar) as "name"
 ) select id, name, '2024-01' as ym from __dbt__cte__v"""
-    assert warehouse.ask(f"{comment}{unit}") == [("1", "a", "2024-01")]
-    assert warehouse.ask(
+    assert warehouse.query(f"{comment}{unit}") == [("1", "a", "2024-01")]
+    assert warehouse.query(
         f"""select
       max(cast(ts as timestamp)) as max_loaded_at,
       cast(now() as timestamp) >= timestamp '2024-01-01 00:00:00' as snapshotted_at
@@ -189,10 +192,12 @@ select try_cast(1 as int) as "id", try_cast('a' as varchar) as "name"
     where ts > cast('2020-01-01' as date)"""
     ) == [("2024-01-01 10:00:00.000", "true")]
     assert "Table not found" in fails(f"msck repair table {b}.nothing")
-    assert "not served locally yet" in fails(
+    assert "not supported by the local AWS yet" in fails(
         f"create table {d}.\"ice\" with (table_type='iceberg', is_external=false, location='s3://b/ice',"
         " partitioning=ARRAY['month(d)'], format='parquet', vacuum_max_snapshot_age_seconds=86400) as select 1 as id"
     )
-    assert "not served locally yet" in fails(f"optimize awsdatacatalog.{b}.ice_t rewrite data using bin_pack")
+    assert "not supported by the local AWS yet" in fails(
+        f"optimize awsdatacatalog.{b}.ice_t rewrite data using bin_pack"
+    )
     run(f"drop table if exists `{b}`.`inc`")
     run(f'drop view if exists {d}."v"')

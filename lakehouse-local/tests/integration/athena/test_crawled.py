@@ -1,4 +1,4 @@
-"""What a crawler put into the catalogue, and what Athena then does with it: one catalogue, one set of files."""
+"""Athena on tables that a crawler made: one Data Catalog, one set of files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def crawl(warehouse):
-    """`crawl("folder", ...)`: the folders as tables of the test's database."""
+    """`crawl("folder", ...)`: crawl folders into tables of the test's database."""
     name = f"crawler-{uuid.uuid4().hex[:8]}"
 
     def run(*folders):
@@ -38,13 +38,16 @@ def test_athena_reads_and_writes_what_a_crawler_found(warehouse, crawl):
     crawl("trips", "zones", "events")
 
     assert warehouse.lines("show tables") == ["events", "trips", "zones"]
-    assert warehouse.ask("select id, tags, year, month from trips where month = '02'") == [
+    assert warehouse.query("select id, tags, year, month from trips where month = '02'") == [
         ("2", "[a, b]", "2024", "02")
     ]
-    assert warehouse.ask("select * from zones order by location_id") == [("1", "Newark Airport"), ("2", "Jamaica Bay")]
-    assert warehouse.ask("select id, who.name from events order by id") == [("1", "x"), ("2", "y")]
+    assert warehouse.query("select * from zones order by location_id") == [
+        ("1", "Newark Airport"),
+        ("2", "Jamaica Bay"),
+    ]
+    assert warehouse.query("select id, who.name from events order by id") == [("1", "x"), ("2", "y")]
     warehouse.run("insert into trips values (3, array['c'], '2024', '03')")
     assert warehouse.partitions("trips") == [("2024", "01"), ("2024", "02"), ("2024", "03")]
     assert len(warehouse.objects("trips/year=2024/month=03/")) == 1
     warehouse.run("insert into events select 3, cast(row('z') as row(name varchar))")
-    assert warehouse.ask("select max(id), max_by(who.name, id) from events") == [("3", "z")]
+    assert warehouse.query("select max(id), max_by(who.name, id) from events") == [("3", "z")]

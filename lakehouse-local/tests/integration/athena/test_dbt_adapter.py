@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-DBT = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(Path(__file__).parents[3] / ".venv-dbt/bin/dbt")
+DBT = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(Path(__file__).parents[4] / ".venv-dbt/bin/dbt")
 PROJECT = {
     "dbt_project.yml": """
         name: shapes
@@ -118,7 +118,7 @@ PROJECT = {
 
 @pytest.fixture
 def dbt(warehouse, local_aws, tmp_path):
-    """`dbt("run", ...)`: node -> status of a run of dbt that succeeded."""
+    """`dbt("run", ...)`: run dbt, which must succeed, and return its results."""
     if not Path(DBT).is_file():
         pytest.skip(f"there is no dbt at {DBT}: `make .venv-dbt/.installed`, or name one in LAKEHOUSE_DBT_EXECUTABLE")
     for name, text in PROJECT.items():
@@ -146,15 +146,18 @@ def test_a_project_of_everything_twice(dbt, warehouse):
     assert set(statuses.values()) == {"success", "pass"}
     assert statuses["it_copies"] == "pass"
 
-    ask = warehouse.ask
-    assert ask("select * from inserted order by id") == [("1", "it's"), ("2", "b")]
-    assert ask("select * from uploaded order by id") == [("1", 'a, "b"', "2024-01-02 03:04:05.000"), ("2", None, None)]
-    assert ask("select * from contracted order by id") == [("1", "a"), ("2", "b")]
-    assert ask("select count(*), count(distinct p), sum(id) from batched") == [("240", "120", "28920")]
-    assert ask("select count(*), count(distinct p) from overwritten_in_batches") == [("220", "110")]
-    assert ask("select * from text order by id") == [("1", "a", "[1]"), ("2", "b", "[2]")]
-    assert ask("select * from json order by id") == [("1", "a"), ("2", "b")]
-    assert ask("select count(*), sum(id) from bucketed") == [("30", "465")]
+    query = warehouse.query
+    assert query("select * from inserted order by id") == [("1", "it's"), ("2", "b")]
+    assert query("select * from uploaded order by id") == [
+        ("1", 'a, "b"', "2024-01-02 03:04:05.000"),
+        ("2", None, None),
+    ]
+    assert query("select * from contracted order by id") == [("1", "a"), ("2", "b")]
+    assert query("select count(*), count(distinct p), sum(id) from batched") == [("240", "120", "28920")]
+    assert query("select count(*), count(distinct p) from overwritten_in_batches") == [("220", "110")]
+    assert query("select * from text order by id") == [("1", "a", "[1]"), ("2", "b", "[2]")]
+    assert query("select * from json order by id") == [("1", "a"), ("2", "b")]
+    assert query("select count(*), sum(id) from bucketed") == [("30", "465")]
     assert warehouse.table("bucketed")["StorageDescriptor"]["NumberOfBuckets"] == 3
     view = warehouse.table("v")
     assert view["Description"] == "Two rows."
@@ -165,17 +168,17 @@ def test_a_project_of_everything_twice(dbt, warehouse):
     assert {each["status"] for each in results} <= {"success", "pass"}
 
     assert warehouse.table("ha")["StorageDescriptor"]["Location"] != before
-    assert ask("select * from ha order by id") == [("1", "a", "2024-01"), ("2", "b", "2024-01")]
-    assert ask("select id, extra, ym from overwritten order by id") == [("1", None, "2024-01"), ("3", "7", "2024-02")]
+    assert query("select * from ha order by id") == [("1", "a", "2024-01"), ("2", "b", "2024-01")]
+    assert query("select id, extra, ym from overwritten order by id") == [("1", None, "2024-01"), ("3", "7", "2024-02")]
     assert warehouse.partitions("overwritten") == [("2024-01",), ("2024-02",)]
-    assert ask("select id, extra from appended order by id, extra") == [
+    assert query("select id, extra from appended order by id, extra") == [
         ("1", "x"),
         ("1", None),
         ("2", "x"),
         ("2", None),
     ]
-    assert ask("select count(*), count(distinct p) from overwritten_in_batches") == [("220", "110")]
-    assert ask("select name, dbt_valid_to is null from snap order by 1") == [
+    assert query("select count(*), count(distinct p) from overwritten_in_batches") == [("220", "110")]
+    assert query("select name, dbt_valid_to is null from snap order by 1") == [
         ("a", "false"),
         ("a!", "true"),
         ("b", "false"),

@@ -1,4 +1,4 @@
-"""Hive's DDL and the utility statements: what they do to the Glue Data Catalog, and what they answer."""
+"""Hive's DDL and the utility statements: their effect on the Glue Data Catalog, and their results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
+ICEBERG = "is for Iceberg tables, which are not supported by the local AWS yet"
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 
@@ -32,7 +33,7 @@ def test_databases(warehouse, fails, name):
     assert fails(f"drop database {name}") == f"FAILED: SemanticException [Error 10072]: Database does not exist: {name}"
 
 
-def test_an_external_table_in_the_catalogue(warehouse, fails):
+def test_an_external_table_in_the_data_catalog(warehouse, fails):
     warehouse.run(
         """-- a comment first
         CREATE EXTERNAL TABLE IF NOT EXISTS `T` (
@@ -72,7 +73,7 @@ def test_an_external_table_in_the_catalogue(warehouse, fails):
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("create external table t (a int, A string) location 's3://b/'", "Duplicate column name: a"),
         ("create external table t (a int) partitioned by (a int) location 's3://b/'", "partitioning columns: a"),
@@ -81,7 +82,7 @@ def test_an_external_table_in_the_catalogue(warehouse, fails):
         ("create table t (a int) location 's3://b/'", "CREATE TABLE needs EXTERNAL"),
         (
             "create table t (a int) location 's3://b/' tblproperties ('table_type' = 'ICEBERG')",
-            "NOT_SUPPORTED: CREATE TABLE without EXTERNAL is of Iceberg tables, which are not served locally yet",
+            f"NOT_SUPPORTED: CREATE TABLE without EXTERNAL {ICEBERG}",
         ),
         ("drop table t", "FAILED: SemanticException [Error 10001]: Table not found"),
         ("drop view t", "Table not found"),
@@ -95,13 +96,13 @@ def test_an_external_table_in_the_catalogue(warehouse, fails):
         ("select * from other.x.t", "CATALOG_NOT_FOUND"),
     ],
 )
-def test_what_the_catalogue_refuses(warehouse, fails, sql, said):
-    assert said in fails(sql)
+def test_create_table_refused_by_the_catalog(warehouse, fails, sql, message):
+    assert message in fails(sql)
     assert warehouse.lines("show tables") == []
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("create external table t (a int", "line 1:31: mismatched input '<EOF>'. Expecting: )"),
         ("create external table t (a int) location s3", "Expecting: a string in single quotes"),
@@ -110,9 +111,12 @@ def test_what_the_catalogue_refuses(warehouse, fails, sql, said):
             "line 1:28: mismatched input 'nothing'. Expecting: a type",
         ),
         ("create external table t (a varchar) location 's3://b/'", "Expecting: a type"),
-        ("create external table t (date int) location 's3://b/'", "date is a keyword, as a name it is written `date`"),
+        (
+            "create external table t (date int) location 's3://b/'",
+            "date is a keyword: write `date` to use it as a name",
+        ),
         ("create external table t (\"a\" int) location 's3://b/'", "Expecting: a name in backticks"),
-        ("create external table a.b.c.t (a int) location 's3://b/'", "is not a table's name"),
+        ("create external table a.b.c.t (a int) location 's3://b/'", "is not a table name: write database.table"),
         ("alter table t add", "Expecting: PARTITION"),
         ("alter table t set location 'file:///x'", "a location must be s3://bucket/folder/, not 'file:///x'"),
         ("alter table t explode", "Expecting: ADD, DROP, REPLACE, CHANGE, RENAME or SET"),
@@ -132,13 +136,13 @@ def test_what_the_catalogue_refuses(warehouse, fails, sql, said):
         ("drop database", "Expecting: a name"),
     ],
 )
-def test_a_syntax_error_is_refused_when_the_query_starts(warehouse, sql, said):
+def test_a_syntax_error_is_refused_when_the_query_starts(warehouse, sql, message):
     with pytest.raises(ClientError) as raised:
         warehouse.start(sql) if sql else warehouse.start(" ")
     error = raised.value.response
     assert error["Error"]["Code"] == "InvalidRequestException"
     assert error["AthenaErrorCode"] == "MALFORMED_QUERY"
-    assert said in error["Error"]["Message"]
+    assert message in error["Error"]["Message"]
 
 
 def test_partitions_by_alter_table(warehouse, fails):
@@ -156,7 +160,7 @@ def test_partitions_by_alter_table(warehouse, fails):
     assert warehouse.lines("show partitions t") == ["year=2024/month=1", "year=2024/month=2", "year=2024/month=3"]
     warehouse.run("alter table t partition (year = '2024', month = 3) rename to partition (year = '2023', month = 12)")
     warehouse.run("alter table t partition (year='2023', month=12) set location 's3://{bucket}/y/'")
-    assert warehouse.ask('select * from "t$partitions" order by month') == [
+    assert warehouse.query('select * from "t$partitions" order by month') == [
         ("2024", "1"),
         ("2024", "2"),
         ("2023", "12"),
@@ -183,14 +187,20 @@ def test_columns_properties_and_location_by_alter_table(warehouse, fails):
     assert [each["Name"] for each in table["StorageDescriptor"]["Columns"]] == ["a", "z"]
     assert table["Parameters"]["classification"] == "parquet"
     assert table["StorageDescriptor"]["Location"] == f"s3://{warehouse.bucket}/moved/"
-    for sql, said in (
+    for sql, message in (
         ("add columns (a int)", "Duplicate column name: a"),
         ("add columns (p int)", "Column repeated in partitioning columns: p"),
         ("change nothing x int", "Invalid column reference nothing"),
-        ("drop column a", "NOT_SUPPORTED: ALTER TABLE ... DROP COLUMN is of Iceberg tables, which are not served"),
-        ("rename to u", "NOT_SUPPORTED: ALTER TABLE ... RENAME TO is of Iceberg tables"),
+        (
+            "drop column a",
+            f"NOT_SUPPORTED: ALTER TABLE ... DROP COLUMN {ICEBERG}",
+        ),
+        (
+            "rename to u",
+            f"NOT_SUPPORTED: ALTER TABLE ... RENAME TO {ICEBERG}",
+        ),
     ):
-        assert said in fails(f"alter table t {sql}")
+        assert message in fails(f"alter table t {sql}")
 
 
 def test_msck_adds_the_folders_that_hold_objects(warehouse):
@@ -205,17 +215,17 @@ def test_msck_adds_the_folders_that_hold_objects(warehouse):
     ):
         warehouse.put(f"t/{folder}/part-0", "1\n")
     warehouse.run("alter table t add partition (year = '2024', month = 1)")
-    said = warehouse.lines("msck repair table t")
-    assert said[1:] == [
+    printed = warehouse.lines("msck repair table t")
+    assert printed[1:] == [
         f"Repair: Added partition to metastore t:{each}"
         for each in ("year=2023/month=12", "year=2024/month=2", "year=a%2Fb/month=3")
     ]
     assert warehouse.partitions("t") == [("2023", "12"), ("2024", "1"), ("2024", "2"), ("a/b", "3")]
     assert warehouse.lines("msck repair table t") == []
-    assert warehouse.ask("select count(*) from t where year = 'a/b'") == [("1",)]
+    assert warehouse.query("select count(*) from t where year = 'a/b'") == [("1",)]
 
 
-def test_what_show_and_describe_answer(warehouse, fails):
+def test_show_and_describe(warehouse, fails):
     warehouse.create("trips", "a int comment 'first', b string", "partitioned by (p string) stored as parquet")
     warehouse.create("trips_audit", "x double", "row format delimited fields terminated by '\\t'")
     warehouse.run("create view busy as select a from trips")
@@ -240,8 +250,8 @@ def test_what_show_and_describe_answer(warehouse, fails):
     assert warehouse.lines("show tblproperties trips('EXTERNAL')") == ["EXTERNAL\tTRUE"]
     assert "does not have property: x" in warehouse.lines("show tblproperties trips('x')")[0]
     assert "is not a partitioned table" in fails("show partitions trips_audit")
-    assert "SHOW CREATE VIEW shows it" in fails("show create table busy")
-    assert "SHOW CREATE TABLE shows it" in fails("show create view trips")
+    assert "use SHOW CREATE VIEW" in fails("show create table busy")
+    assert "use SHOW CREATE TABLE" in fails("show create view trips")
     assert warehouse.lines("show create view busy") == [
         f"CREATE VIEW {warehouse.database}.busy AS",
         "select a from trips",
@@ -255,7 +265,7 @@ def test_what_show_and_describe_answer(warehouse, fails):
     assert "\n".join(warehouse.lines("show create table trips")) == text
 
 
-def test_what_a_statement_answers_is_described(warehouse):
+def test_the_columns_of_utility_statements(warehouse):
     warehouse.create("t", "a int")
     execution = warehouse.run("show columns in t")
     assert (execution["StatementType"], execution["SubstatementType"]) == ("UTILITY", "SHOW_COLUMNS")
@@ -272,8 +282,8 @@ def test_dropping_leaves_the_data(warehouse, fails):
     warehouse.create("t", "a string", "")
     warehouse.put("t/a.txt", "1\n")
     warehouse.run("create view v as select * from t")
-    assert "DROP VIEW drops it" in fails("drop table v")
-    assert "DROP TABLE drops it" in fails("drop view t")
+    assert "use DROP VIEW" in fails("drop table v")
+    assert "use DROP TABLE" in fails("drop view t")
     warehouse.run(f'drop view if exists "{warehouse.database}"."v"')
     warehouse.run(f"drop table if exists `{warehouse.database}`.`t`")
     warehouse.run("drop table if exists t")
@@ -297,4 +307,4 @@ def test_iceberg_is_refused_by_a_sentence(warehouse, fails, sql):
     warehouse.create("t", "a int")
     reason = fails(sql)
     assert reason.startswith("NOT_SUPPORTED: ")
-    assert "not served locally yet" in reason
+    assert "not supported by the local AWS yet" in reason

@@ -1,4 +1,4 @@
-"""Query executions: started once, watched, paged, stopped, listed, found again after a restart."""
+"""Query executions: started once, polled, paged, stopped, listed, and found again after a restart."""
 
 from __future__ import annotations
 
@@ -72,20 +72,20 @@ def test_a_query_from_start_to_its_files(warehouse):
     ],
 )
 def test_columns_are_described_and_written_as_athena_does(warehouse, sql, of, precision, scale, text):
-    answer = warehouse.results(warehouse.run(f"select {sql} as c"))["ResultSet"]
-    (column,) = answer["ResultSetMetadata"]["ColumnInfo"]
+    response = warehouse.results(warehouse.run(f"select {sql} as c"))["ResultSet"]
+    (column,) = response["ResultSetMetadata"]["ColumnInfo"]
     assert (column["Name"], column["Type"], column["Precision"], column["Scale"]) == ("c", of, precision, scale)
     assert column["CaseSensitive"] == (of in ("varchar", "char"))
-    assert answer["Rows"][1]["Data"] == [{"VarCharValue": text}]
+    assert response["Rows"][1]["Data"] == [{"VarCharValue": text}]
 
 
 def test_an_empty_result_has_columns(warehouse):
-    answer = warehouse.results(
+    response = warehouse.results(
         warehouse.run("select * from (select 1 as a, 'x' as b) as __dbt_sbq where false limit 0")
     )
-    assert [column["Name"] for column in answer["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["a", "b"]
-    assert len(answer["ResultSet"]["Rows"]) == 1
-    assert "NextToken" not in answer
+    assert [column["Name"] for column in response["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["a", "b"]
+    assert len(response["ResultSet"]["Rows"]) == 1
+    assert "NextToken" not in response
 
 
 def test_results_are_paged_at_a_thousand_rows(warehouse):
@@ -131,11 +131,11 @@ def test_the_same_token_starts_once(warehouse, boto):
         thread.join()
     assert len(ids) == 8
     assert len(set(ids)) == 1
-    said = refused(lambda: warehouse.start("select 2", ClientRequestToken=token))
-    assert said == "Idempotent parameters do not match: this ClientRequestToken started another query"
+    message = refused(lambda: warehouse.start("select 2", ClientRequestToken=token))
+    assert message == "Idempotent parameters do not match: this ClientRequestToken started another query"
     raw = boto("athena", parameter_validation=False)
-    said = refused(lambda: raw.start_query_execution(QueryString="select 1", ClientRequestToken="short"))
-    assert "length greater than or equal to 32" in said
+    message = refused(lambda: raw.start_query_execution(QueryString="select 1", ClientRequestToken="short"))
+    assert "length greater than or equal to 32" in message
 
 
 def test_get_holds_while_a_query_runs_and_stop_ends_it(warehouse):
@@ -145,8 +145,8 @@ def test_get_holds_while_a_query_runs_and_stop_ends_it(warehouse):
     held = time.monotonic() - begun
     assert execution["Status"]["State"] in ("QUEUED", "RUNNING")
     assert 0.4 < held < 5
-    said = refused(lambda: warehouse.results(execution))
-    assert said.startswith("Query has not yet finished. Current state: ")
+    message = refused(lambda: warehouse.results(execution))
+    assert message.startswith("Query has not yet finished. Current state: ")
     warehouse.athena.stop_query_execution(QueryExecutionId=execution_id)
     stopped = warehouse.wait(execution_id)
     assert time.monotonic() - begun < 30
@@ -162,7 +162,7 @@ def test_more_queries_than_run_at_once_are_queued_and_can_be_stopped(warehouse):
     for execution_id in reversed(ids):  # the queued ones first
         warehouse.athena.stop_query_execution(QueryExecutionId=execution_id)
     assert {warehouse.wait(execution_id)["Status"]["State"] for execution_id in ids} == {"CANCELLED"}
-    assert warehouse.ask("select 1") == [("1",)]
+    assert warehouse.query("select 1") == [("1",)]
 
 
 def test_a_stopped_create_table_as_leaves_nothing(warehouse):
@@ -184,14 +184,14 @@ def test_batch_get_and_list(warehouse):
     first = warehouse.athena.list_query_executions(WorkGroup=group, MaxResults=2)
     second = warehouse.athena.list_query_executions(WorkGroup=group, MaxResults=2, NextToken=first["NextToken"])
     assert first["QueryExecutionIds"] + second["QueryExecutionIds"] == ids[::-1]
-    answer = warehouse.athena.batch_get_query_execution(QueryExecutionIds=[*ids, "gone"])
-    assert [each["Query"] for each in answer["QueryExecutions"]] == ["select 0", "select 1", "select 2"]
-    (missing,) = answer["UnprocessedQueryExecutionIds"]
+    response = warehouse.athena.batch_get_query_execution(QueryExecutionIds=[*ids, "gone"])
+    assert [each["Query"] for each in response["QueryExecutions"]] == ["select 0", "select 1", "select 2"]
+    (missing,) = response["UnprocessedQueryExecutionIds"]
     assert (missing["QueryExecutionId"], missing["ErrorMessage"]) == ("gone", "QueryExecution gone was not found")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"WorkGroup": "nowhere"}, "WorkGroup nowhere is not found."),
         ({"ResultConfiguration": {}}, "No output location provided."),
@@ -202,12 +202,12 @@ def test_batch_get_and_list(warehouse):
         ({"ResultConfiguration": {"OutputLocation": "s3://no-such-bucket-0/"}}, "output bucket no-such-bucket-0."),
         (
             {"QueryExecutionContext": {"Catalog": "other"}},
-            "Catalog other is not found: this local AWS has AwsDataCatalog",
+            "Catalog other is not found: the local AWS has only AwsDataCatalog",
         ),
     ],
 )
-def test_what_start_refuses(warehouse, arguments, said):
-    assert said in refused(lambda: warehouse.start("select 1", **arguments))
+def test_start_query_execution_refuses(warehouse, arguments, message):
+    assert message in refused(lambda: warehouse.start("select 1", **arguments))
 
 
 def test_a_statement_that_is_too_long(warehouse):
@@ -229,9 +229,9 @@ def test_an_execution_that_is_not_there(warehouse, call):
 def test_explain(warehouse):
     execution = warehouse.run("explain select count(*) from (values 1, 2) v (a) where a > 1")
     assert execution["SubstatementType"] == "EXPLAIN"
-    answer = warehouse.results(execution)["ResultSet"]
-    assert answer["ResultSetMetadata"]["ColumnInfo"][0]["Name"] == "Query Plan"
-    assert len(answer["Rows"]) > 3
+    response = warehouse.results(execution)["ResultSet"]
+    assert response["ResultSetMetadata"]["ColumnInfo"][0]["Name"] == "Query Plan"
+    assert len(response["Rows"]) > 3
     assert json.loads("\n".join(warehouse.lines("explain (format json) select 1")))
     assert warehouse.lines("explain (type validate) select 1") == ["true"]
     assert len(warehouse.lines("explain analyze select 1")) > 3
@@ -246,9 +246,9 @@ def test_prepared_statements_and_parameters(warehouse):
     name = f"p_{uuid.uuid4().hex[:8]}"
     statement = "select a, b from (values (1, 'x'), (2, 'it''s')) v (a, b) where a >= ? and b = ?"
     athena.create_prepared_statement(StatementName=name, WorkGroup=group, QueryStatement=statement, Description="one")
-    assert warehouse.ask(f"execute {name} using 1, 'it''s'") == [("2", "it's")]
-    assert warehouse.ask(f"EXECUTE {name}", ExecutionParameters=["1", "'x'"]) == [("1", "x")]
-    assert warehouse.ask(statement, ExecutionParameters=["2", "'it''s'"]) == [("2", "it's")]
+    assert warehouse.query(f"execute {name} using 1, 'it''s'") == [("2", "it's")]
+    assert warehouse.query(f"EXECUTE {name}", ExecutionParameters=["1", "'x'"]) == [("1", "x")]
+    assert warehouse.query(statement, ExecutionParameters=["2", "'it''s'"]) == [("2", "it's")]
     for sql, given in ((statement, ["1"]), (statement, []), (f"execute {name} using 1", [])):
         arguments = {"ExecutionParameters": given} if given else {}
         reason = warehouse.wait(warehouse.start(sql, **arguments))["Status"]["StateChangeReason"]
@@ -256,7 +256,7 @@ def test_prepared_statements_and_parameters(warehouse):
     found = athena.get_prepared_statement(StatementName=name, WorkGroup=group)["PreparedStatement"]
     assert (found["QueryStatement"], found["Description"]) == (statement, "one")
     athena.update_prepared_statement(StatementName=name, WorkGroup=group, QueryStatement="select ?")
-    assert warehouse.ask(f"execute {name} using 'y'") == [("y",)]
+    assert warehouse.query(f"execute {name} using 'y'") == [("y",)]
     batch = athena.batch_get_prepared_statement(PreparedStatementNames=[name, "gone"], WorkGroup=group)
     assert [each["StatementName"] for each in batch["PreparedStatements"]] == [name]
     assert [each["StatementName"] for each in batch["UnprocessedPreparedStatementNames"]] == ["gone"]
@@ -270,7 +270,7 @@ def test_prepared_statements_and_parameters(warehouse):
     warehouse.run(f"prepare {name} from select ? + 1")
     listed = athena.list_prepared_statements(WorkGroup=group)["PreparedStatements"]
     assert name in [each["StatementName"] for each in listed]
-    assert warehouse.ask(f"execute {name} using 41") == [("42",)]
+    assert warehouse.query(f"execute {name} using 41") == [("42",)]
     warehouse.run(f"deallocate prepare {name}")
     assert name in refused(lambda: warehouse.start(f"execute {name}"), gone)
     assert "mismatched input" in refused(lambda: warehouse.start(f"prepare {name} from selekt 1"))
@@ -302,7 +302,7 @@ def test_a_restart_finds_tables_executions_and_results(start_local):
 
     athena = local.client("athena")
     made = run(athena, "create table t as select 1 as a, 'x' as b")
-    asked = run(athena, "select * from t")
+    selected = run(athena, "select * from t")
     athena.create_work_group(Name="mine", Tags=[{"Key": "k", "Value": "v"}])
     endless = athena.start_query_execution(QueryString=ENDLESS, **output)["QueryExecutionId"]
     athena.get_query_execution(QueryExecutionId=endless)
@@ -311,9 +311,9 @@ def test_a_restart_finds_tables_executions_and_results(start_local):
     assert time.monotonic() - begun < 30  # a running query does not hold it
 
     again = start_local(local.root).client("athena")
-    rows = again.get_query_results(QueryExecutionId=asked)["ResultSet"]["Rows"]
+    rows = again.get_query_results(QueryExecutionId=selected)["ResultSet"]["Rows"]
     assert [cell["VarCharValue"] for cell in rows[1]["Data"]] == ["1", "x"]
-    assert again.list_query_executions()["QueryExecutionIds"] == [endless, asked, made]
+    assert again.list_query_executions()["QueryExecutionIds"] == [endless, selected, made]
     status = again.get_query_execution(QueryExecutionId=endless)["QueryExecution"]["Status"]
     assert (status["State"], status["StateChangeReason"]) == (
         "FAILED",

@@ -1,4 +1,4 @@
-"""Tables over files as others wrote them: every format by its SerDe's own rules, columns by name, bad data named."""
+"""Tables over files of other writers: every format by its SerDe's rules, columns by name, bad data reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_open_csv(warehouse):
     warehouse.put("t/.hidden/c.csv", "no,data")
     header = "tblproperties ('skip.header.line.count' = '1')"
     create(warehouse, "id int, name string, missing string", OPEN_CSV, header)
-    assert warehouse.ask("select * from t order by id") == [
+    assert warehouse.query("select * from t order by id") == [
         ("1", 'a, "b" "c"', None),
         ("2", "plain", None),
         ("3", "", None),
@@ -37,14 +37,14 @@ def test_open_csv_with_characters_of_its_own_and_typed_columns(warehouse):
     create(
         warehouse, "a string, d `date`, t timestamp, f double, b boolean".replace("`date`", "date"), f"{OPEN_CSV} {own}"
     )
-    assert warehouse.ask("select * from t") == [("x;y", "2024-01-01", "2024-01-01 00:00:00.000", "1.5", "true")]
+    assert warehouse.query("select * from t") == [("x;y", "2024-01-01", "2024-01-01 00:00:00.000", "1.5", "true")]
 
 
 @pytest.mark.parametrize("value", ["", "x", "1.5"])
-def test_open_csv_refuses_what_is_no_number(warehouse, fails, value):
+def test_open_csv_refuses_a_text_that_is_no_number(warehouse, fails, value):
     warehouse.put("t/a.csv", f'"{value}",b\n')
     create(warehouse, "id int, name string", OPEN_CSV)
-    assert warehouse.ask("select name from t") == [("b",)]
+    assert warehouse.query("select name from t") == [("b",)]
     assert fails("select id from t").startswith(f"HIVE_BAD_DATA: Error parsing field value {value}")
 
 
@@ -53,7 +53,7 @@ def test_delimited_text(warehouse):
         "t/a", "1\x01x\\N\x011.50\x01true\x012024-01-02\x012024-01-02 03:04:05.678\n\\N\x01\n1.5\x01\\N\x01x\x01yes\n"
     )
     create(warehouse, "i int, s string, d decimal(5,2), b boolean, day date, at timestamp")
-    assert warehouse.ask("select * from t order by s") == [
+    assert warehouse.query("select * from t order by s") == [
         (None, "", None, None, None, None),
         ("1", "x\\N", "1.50", "true", "2024-01-02", "2024-01-02 03:04:05.678"),
         (None, None, None, None, None, None),
@@ -68,7 +68,7 @@ def test_delimited_text_with_nested_values_escapes_and_its_own_null(warehouse):
         "row format delimited fields terminated by ',' escaped by '\\\\' collection items terminated by '\\;'"
         " map keys terminated by ':' lines terminated by '\\n' null defined as '-'",
     )
-    assert warehouse.ask("select s, l, m, r.x, r.y from t order by s") == [
+    assert warehouse.query("select s, l, m, r.x, r.y from t order by s") == [
         ("a,b", "[1, 2, null]", "{k=1, l=null}", "x", "7"),
         (None, "[]", "{}", "", None),
     ]
@@ -82,7 +82,7 @@ def test_json_lines(warehouse):
     columns = "id int, name string, tags array<string>, `at` timestamp, n struct<x:int>, raw string, absent double"
     create(warehouse, columns, OPENX, "tblproperties ('x' = 'y')")
     warehouse.run("alter table t set tblproperties ('mapping.raw' = 'n')")
-    assert warehouse.ask("select * from t order by id") == [
+    assert warehouse.query("select * from t order by id") == [
         ("1", "a", "[x]", "2024-01-02 03:04:05.000", "{x=1}", '{"x":1}', None),
         (None,) * 7,
     ]
@@ -95,7 +95,7 @@ def test_malformed_json(warehouse, fails, lenient, rows):
     if rows is None:
         assert fails("select * from t").startswith("HIVE_CURSOR_ERROR: Row is not a valid JSON Object")
     else:
-        assert warehouse.ask("select * from t order by id") == rows
+        assert warehouse.query("select * from t order by id") == rows
 
 
 def test_json_of_another_type(warehouse, fails):
@@ -115,14 +115,14 @@ def test_parquet_by_name_missing_columns_null_types_widened(warehouse):
     )  # fmt: skip
     warehouse.put("t/empty.parquet", b"")
     create(warehouse, "a bigint, b string, d decimal(10,2), at timestamp", "stored as parquet")
-    assert warehouse.ask("select * from t order by a") == [
+    assert warehouse.query("select * from t order by a") == [
         ("1", "x", None, None),
         ("2", None, "1.50", "2024-01-02 03:00:00.000"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("arrow", "value", "hive", "said"),
+    ("arrow", "value", "hive", "message"),
     [
         (
             "int64",
@@ -139,17 +139,17 @@ def test_parquet_by_name_missing_columns_null_types_widened(warehouse):
         ("list", ["x"], "string", "Field c's type group"),
     ],
 )
-def test_parquet_of_another_type_than_the_tables(warehouse, fails, arrow, value, hive, said):
+def test_parquet_of_another_type_than_the_tables(warehouse, fails, arrow, value, hive, message):
     import pyarrow as pa
 
     of = pa.list_(pa.string()) if arrow == "list" else getattr(pa, {"bool": "bool_"}.get(arrow, arrow))()
     warehouse.put_parquet("t/a.parquet", [{"ok": 1, "c": value}], ok=pa.int32(), c=of)
     warehouse.put_parquet("t/nulls.parquet", [{"ok": 2, "c": None}], ok=pa.int32(), c=of)
     create(warehouse, f"ok int, c {hive}", "stored as parquet")
-    assert warehouse.ask("select sum(ok) from t") == [("3",)]  # only what is read can be bad
+    assert warehouse.query("select sum(ok) from t") == [("3",)]  # only what is read can be bad
     reason = fails("select c from t")
     assert reason.startswith("HIVE_BAD_DATA: ")
-    assert said.format(warehouse.bucket) in reason
+    assert message.format(warehouse.bucket) in reason
 
 
 def test_parquet_integers_that_do_not_fit(warehouse, fails):
@@ -187,12 +187,12 @@ def test_only_the_partitions_that_qualify_are_read(warehouse, fails):
         "month = '0' || '2' and c > 1",
         "month like '%2'",
     ):
-        assert warehouse.ask(f"select c, year, month from t where {where}") == [("2", "2024", "02")]
-    assert warehouse.ask("select count(*) from (select * from t) where month <> '03'") == [("2",)]
-    assert warehouse.ask("with x as (select * from t) select count(*) from x where month <> '03'") == [("2",)]
+        assert warehouse.query(f"select c, year, month from t where {where}") == [("2", "2024", "02")]
+    assert warehouse.query("select count(*) from (select * from t) where month <> '03'") == [("2",)]
+    assert warehouse.query("with x as (select * from t) select count(*) from x where month <> '03'") == [("2",)]
     warehouse.run("create view v as select c, month from t")
-    assert warehouse.ask("select count(*) from v where month <> '03'") == [("2",)]
-    assert warehouse.ask("select count(*) from t where year = 2023") == [("0",)]
+    assert warehouse.query("select count(*) from v where month <> '03'") == [("2",)]
+    assert warehouse.query("select count(*) from t where year = 2023") == [("0",)]
     assert "corrupt.parquet" in fails("select c from t")
     one, both = (warehouse.run(f"select c from t where month <= '{m}'")["Statistics"] for m in ("01", "02"))
     assert 0 < one["DataScannedInBytes"] < both["DataScannedInBytes"]
@@ -224,23 +224,26 @@ def test_a_partition_that_declares_another_type(warehouse, fails):
 
 
 @pytest.mark.parametrize(
-    ("row_format", "said"),
+    ("row_format", "message"),
     [
         (
             "stored as orc",
-            "NOT_SUPPORTED: ORC, which Athena has, is not served locally; PARQUET, TEXTFILE, CSV, JSON are",
+            "NOT_SUPPORTED: ORC, which Athena has, is not supported by the local AWS; PARQUET, TEXTFILE, CSV, JSON are",
         ),
-        ("stored as avro", "NOT_SUPPORTED: AVRO, which Athena has, is not served locally"),
-        ("row format serde 'org.apache.hadoop.hive.serde2.RegexSerDe'", "RegexSerDe, is not served locally"),
+        ("stored as avro", "NOT_SUPPORTED: AVRO, which Athena has, is not supported by the local AWS"),
+        (
+            "row format serde 'org.apache.hadoop.hive.serde2.RegexSerDe'",
+            "RegexSerDe, is not supported by the local AWS",
+        ),
         ("stored as csvfile", "STORED AS 'CSVFILE' is not one of PARQUET"),
     ],
 )
-def test_formats_that_are_not_served(warehouse, fails, row_format, said):
-    assert said in fails(f"create external table t (c int) {row_format} location 's3://{{bucket}}/t/'")
+def test_formats_that_are_not_supported(warehouse, fails, row_format, message):
+    assert message in fails(f"create external table t (c int) {row_format} location 's3://{{bucket}}/t/'")
     assert warehouse.lines("show tables") == []
 
 
-def test_tables_that_others_made_of_what_is_not_served(warehouse, fails):
+def test_unsupported_tables_of_other_clients(warehouse, fails):
     create(warehouse, "c int", "stored as parquet")
     table = warehouse.table("t")
     serde = {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.orc.OrcSerde"}
@@ -252,18 +255,18 @@ def test_tables_that_others_made_of_what_is_not_served(warehouse, fails):
         made = {"Name": name, "TableType": "EXTERNAL_TABLE", **changed}
         warehouse.glue.create_table(DatabaseName=warehouse.database, TableInput=made)
     assert fails("select * from orc").startswith("NOT_SUPPORTED: ORC")
-    assert "is an Iceberg table: these are not served locally yet" in fails("select * from iceberg")
+    assert "is an Iceberg table: these are not supported by the local AWS yet" in fails("select * from iceberg")
     assert "partition projection" in fails("select * from projected")
 
 
 def test_a_compression_that_is_not_served(warehouse, fails):
     warehouse.put("t/a.csv.bz2", b"BZh91AY")
     create(warehouse, "c string")
-    assert "t/a.csv.bz2: this compression is not served locally" in fails("select * from t")
+    assert "t/a.csv.bz2: this compression is not supported by the local AWS" in fails("select * from t")
 
 
 def test_a_table_without_files_or_bucket(warehouse, fails):
     create(warehouse, "c int", "stored as parquet")
-    assert warehouse.ask("select count(*), max(c) from t") == [("0", None)]
+    assert warehouse.query("select count(*), max(c) from t") == [("0", None)]
     warehouse.run("create external table gone (c int) location 's3://no-such-bucket-here/x/'")
     assert fails("select * from gone").startswith("HIVE_FILESYSTEM_ERROR: Error listing s3://no-such-bucket-here/x/")

@@ -90,15 +90,15 @@ def test_updating_disabling_and_deleting(warehouse, group):
     assert refused(lambda: athena.get_work_group(WorkGroup=group)) == f"WorkGroup {group} is not found."
 
 
-def test_what_is_refused(warehouse, group, boto):
+def test_refused_work_groups(warehouse, group, boto):
     athena = warehouse.athena
     assert "already created" in refused(lambda: athena.create_work_group(Name=group))
     assert "must be 1 to 128 letters" in refused(lambda: athena.create_work_group(Name="a b"))
     assert "cannot be deleted" in refused(lambda: athena.delete_work_group(WorkGroup="primary"))
     limits = {"BytesScannedCutoffPerQuery": 9_999_999}
     raw = boto("athena", parameter_validation=False)
-    said = refused(lambda: raw.create_work_group(Name=f"{group}-2", Configuration=limits))
-    assert "10000000" in said
+    message = refused(lambda: raw.create_work_group(Name=f"{group}-2", Configuration=limits))
+    assert "10000000" in message
 
 
 def test_bytes_scanned_are_cut_off(warehouse, group, fails):
@@ -109,7 +109,7 @@ def test_bytes_scanned_are_cut_off(warehouse, group, fails):
     rows = [{"a": i, "b": os.urandom(640).hex()} for i in range(10_000)]
     warehouse.put_parquet("t/a.parquet", rows, a=pa.int64(), b=pa.string())
     warehouse.create("t", "a bigint, b string")
-    assert warehouse.ask("select max(a) + 0 * count(a) from t", WorkGroup=group) == [("9999",)]
+    assert warehouse.query("select max(a) + 0 * count(a) from t", WorkGroup=group) == [("9999",)]
     for sql in ("select sum(length(b)) from t", "create table u as select * from t"):
         execution = warehouse.wait(warehouse.start(sql, WorkGroup=group))
         assert execution["Status"]["State"] == "CANCELLED"
@@ -139,20 +139,20 @@ def test_the_one_data_catalog(warehouse, local_aws):
     assert table["PartitionKeys"] == [{"Name": "p", "Type": "string"}]
     assert [each["Name"] for each in athena.list_table_metadata(**here)["TableMetadataList"]] == ["t", "u"]
     assert [each["Name"] for each in athena.list_table_metadata(**here, Expression="u*")["TableMetadataList"]] == ["u"]
-    assert "this local AWS has AwsDataCatalog" in refused(lambda: athena.get_data_catalog(Name="other"))
+    assert "the local AWS has only AwsDataCatalog" in refused(lambda: athena.get_data_catalog(Name="other"))
     gone = lambda: athena.get_table_metadata(**here, TableName="gone")  # noqa: E731
     assert refused(gone, "MetadataException").startswith("EntityNotFoundException: ")
 
 
 def test_named_queries(warehouse, group):
     athena = warehouse.athena
-    given = {"Name": "q", "Database": "d", "QueryString": "select 1", "WorkGroup": group}
-    query_id = athena.create_named_query(**given)["NamedQueryId"]
-    assert athena.get_named_query(NamedQueryId=query_id)["NamedQuery"] == {**given, "NamedQueryId": query_id}
+    members = {"Name": "q", "Database": "d", "QueryString": "select 1", "WorkGroup": group}
+    query_id = athena.create_named_query(**members)["NamedQueryId"]
+    assert athena.get_named_query(NamedQueryId=query_id)["NamedQuery"] == {**members, "NamedQueryId": query_id}
     athena.update_named_query(NamedQueryId=query_id, Name="r", QueryString="select 2")
-    answer = athena.batch_get_named_query(NamedQueryIds=[query_id, "gone"])
-    assert [each["QueryString"] for each in answer["NamedQueries"]] == ["select 2"]
-    assert [each["NamedQueryId"] for each in answer["UnprocessedNamedQueryIds"]] == ["gone"]
+    response = athena.batch_get_named_query(NamedQueryIds=[query_id, "gone"])
+    assert [each["QueryString"] for each in response["NamedQueries"]] == ["select 2"]
+    assert [each["NamedQueryId"] for each in response["UnprocessedNamedQueryIds"]] == ["gone"]
     assert athena.list_named_queries(WorkGroup=group)["NamedQueryIds"] == [query_id]
     athena.delete_named_query(NamedQueryId=query_id)
     assert query_id in refused(lambda: athena.get_named_query(NamedQueryId=query_id))

@@ -1,4 +1,4 @@
-"""CREATE TABLE AS with every property, INSERT INTO, UNLOAD, views: what lands in S3 and in the Glue Data Catalog."""
+"""CREATE TABLE AS with every property, INSERT INTO, UNLOAD, views: their objects in S3 and in the Glue Data Catalog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = "(values (1, 'a', '2024-01'), (2, 'b', '2024-02'), (3, null, '2024-02')) 
 
 
 def files(warehouse, prefix):
-    """Key -> (columns, rows) of the Parquet objects below a prefix."""
+    """Return key -> (columns, rows) of the Parquet objects below a prefix."""
     import pyarrow.parquet as pq
 
     found = {}
@@ -52,7 +52,7 @@ def test_create_table_as_as_dbt_writes_it(warehouse):
         ("ym=2024-01", ["id", "name"], 1),
         ("ym=2024-02", ["id", "name"], 2),
     ]
-    assert warehouse.ask("select * from t order by id") == [
+    assert warehouse.query("select * from t order by id") == [
         ("1", "a", "2024-01"),
         ("2", "b", "2024-02"),
         ("3", None, "2024-02"),
@@ -83,11 +83,11 @@ def test_create_table_as_reads_back_as_it_was(warehouse, properties, serde, exte
         timestamp '2024-01-02 03:04:05.678' as at, 1e10 as f, array['q', null] as l, map(array['k'], array[1.5e0]) as m,
         cast(row(7, 'w') as row(x integer, y varchar)) as r, 'one' as p
         union all select 2, '', null, null, null, null, null, null, null, null, 'two'"""
-    expected = warehouse.ask(f"select * from ({query}) order by id")
+    expected = warehouse.query(f"select * from ({query}) order by id")
     warehouse.run(f"create table t with ({properties}) as {query}")
     table = warehouse.table("t")
     assert serde in table["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"]
-    got = warehouse.ask("select id, s, d, b, day, at, f, l, m, r, p from t order by id")
+    got = warehouse.query("select id, s, d, b, day, at, f, l, m, r, p from t order by id")
     assert got == expected
     keys = warehouse.objects(table["StorageDescriptor"]["Location"].removeprefix(f"s3://{warehouse.bucket}/"))
     assert keys
@@ -109,11 +109,11 @@ def test_text_files_are_hives_own(warehouse):
                   " select cast('a,\"b\"' as varchar) as a, cast(null as varchar) as b")  # fmt: skip
     (key,) = warehouse.objects("c/")
     assert gzip.decompress(warehouse.read(f"s3://{warehouse.bucket}/{key}")) == b'"a,""b""",\n'
-    assert warehouse.ask("select * from c") == [('a,"b"', "")]
+    assert warehouse.query("select * from c") == [('a,"b"', "")]
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("create table t as select 1", "MISSING_COLUMN_NAME: line 1:1: Column name not specified at position 1"),
         ("create table t as select null as a", "COLUMN_TYPE_UNKNOWN"),
@@ -121,7 +121,7 @@ def test_text_files_are_hives_own(warehouse):
         ("create table t (x) as select 1 as a, 2 as b", "Column alias list has 1 entries but relation has 2 columns"),
         (
             "create table t with (format = 'ORC') as select 1 as a",
-            "NOT_SUPPORTED: ORC, which Athena has, is not served",
+            "NOT_SUPPORTED: ORC, which Athena has, is not supported by the local AWS",
         ),
         ("create table t with (format = 'AVRO') as select 1 as a", "NOT_SUPPORTED: AVRO"),
         (
@@ -142,7 +142,7 @@ def test_text_files_are_hives_own(warehouse):
         ("create table t with (partitioned_by = array['z']) as select 1 as a", "['z'] not present in schema"),
         (
             "create table t with (write_compression = 'BZIP2') as select 1 as a",
-            "compression BZIP2 of PARQUET is not served",
+            "compression BZIP2 of PARQUET is not supported by the local AWS",
         ),
         ("create table t with (field_delimiter = ',') as select 1 as a", "Cannot specify field_delimiter"),
         ("create table t with (external_location = '/tmp/x') as select 1 as a", "must be s3://bucket/folder/"),
@@ -159,9 +159,9 @@ def test_text_files_are_hives_own(warehouse):
         ("create table other.t.t as select 1 as a", "CATALOG_NOT_FOUND"),
     ],
 )
-def test_a_refused_create_table_as_leaves_nothing(warehouse, fails, sql, said):
+def test_a_refused_create_table_as_leaves_nothing(warehouse, fails, sql, message):
     warehouse.put("full/x", "x")
-    assert said in fails(sql)
+    assert message in fails(sql)
     assert warehouse.lines("show tables") == []
     assert [key for key in warehouse.objects() if not key.startswith("results/")] == ["full/x"]
     assert not [key for key in warehouse.objects() if "/tables/" in key]
@@ -172,9 +172,9 @@ def test_a_table_that_exists(warehouse, fails):
     assert fails("create table t as select 2 as a").startswith("ALREADY_EXISTS: line 1:1: Table 'awsdatacatalog.")
     warehouse.run("create table if not exists t as select 2 as a")
     warehouse.run("create table empty as select * from t with no data")
-    assert warehouse.ask("select * from t union all select * from empty") == [("1",)]
+    assert warehouse.query("select * from t union all select * from empty") == [("1",)]
     warehouse.run("create table named (x, y) as select 1, 'q'")
-    assert warehouse.ask("select x, y from named") == [("1", "q")]
+    assert warehouse.query("select x, y from named") == [("1", "q")]
 
 
 def test_no_more_than_a_hundred_partitions_at_once(warehouse, fails):
@@ -199,17 +199,17 @@ def test_insert_into_a_partitioned_table(warehouse):
         "insert into t values (1, 'a', 1.5, '2024', 1), (2, 'b', 2, '2024', 2), (3, null, null, 'x/y', 3)"
     )
     assert (execution["StatementType"], execution["SubstatementType"]) == ("DML", "INSERT")
-    answer = warehouse.results(execution)
-    assert answer["UpdateCount"] == 3
-    assert answer["ResultSet"]["Rows"] == []
-    assert [column["Name"] for column in answer["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["rows"]
+    response = warehouse.results(execution)
+    assert response["UpdateCount"] == 3
+    assert response["ResultSet"]["Rows"] == []
+    assert [column["Name"] for column in response["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]] == ["rows"]
     assert warehouse.partitions("t") == [("2024", "1"), ("2024", "2"), ("x/y", "3")]
     assert len(warehouse.objects("elsewhere/")) == 1  # the partition's own location
     assert len(warehouse.objects("t/year=2024/month=2/")) == len(warehouse.objects("t/year=x%2Fy/month=3/")) == 1
     warehouse.run(f'insert into "{warehouse.database}"."t" ("month", "id", "year") ( select 2, 4, \'2024\' );')
     warehouse.run("insert into t select id + 10, name, d, year, month from t where month = 2")
     warehouse.run("insert into t (id, name) select 9, 'no partition'")
-    assert warehouse.ask("select * from t order by id") == [
+    assert warehouse.query("select * from t order by id") == [
         ("1", "a", "1.50", "2024", "1"),
         ("2", "b", "2.00", "2024", "2"),
         ("3", None, None, "x/y", "3"),
@@ -227,7 +227,7 @@ def test_insert_turns_values_into_the_columns_types_as_trino_does(warehouse):
     warehouse.create("t", "i int, d decimal(5,1), f double, at timestamp, s string")
     warehouse.run("insert into t values (2.5, 1.25, 3, timestamp '2024-01-02 03:04:05 +02:00', 'x')")
     warehouse.run("insert into t select bigint '7', 8, 9.5, date '2024-01-02', cast('y' as varchar(9))")
-    assert warehouse.ask("select * from t order by s") == [
+    assert warehouse.query("select * from t order by s") == [
         ("3", "1.3", "3.0", "2024-01-02 03:04:05.000", "x"),
         ("7", "8.0", "9.5", "2024-01-02 00:00:00.000", "y"),
     ]
@@ -248,7 +248,7 @@ def test_insert_into_every_format(warehouse, row_format):
     warehouse.run("insert into t (b) values (cast(2 as varchar))")
     text = row_format.endswith("OpenCSVSerde'")
     assert (
-        warehouse.ask("select * from t order by b")
+        warehouse.query("select * from t order by b")
         == [
             ("1", 'x, "y" \\ z' if not text else 'x, "y"  z'),
             ("" if text else None, "2"),
@@ -257,7 +257,7 @@ def test_insert_into_every_format(warehouse, row_format):
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         (
             "insert into t values ('x', 'a')",
@@ -279,12 +279,12 @@ def test_insert_into_every_format(warehouse, row_format):
         ("insert into nowhere values (1)", "TABLE_NOT_FOUND"),
     ],
 )
-def test_a_refused_insert_writes_nothing(warehouse, fails, sql, said):
+def test_a_refused_insert_writes_nothing(warehouse, fails, sql, message):
     warehouse.create("t", "id int, name varchar(3)")
     warehouse.run("create view v as select * from t")
     warehouse.run("create table b with (bucketed_by = array['id'], bucket_count = 2) as select 1 as id")
     before = warehouse.objects("t/")
-    assert said.lower() in fails(sql).lower()
+    assert message.lower() in fails(sql).lower()
     assert warehouse.objects("t/") == before == []
 
 
@@ -314,7 +314,7 @@ def test_unload(warehouse, fails):
     assert "UNLOAD property 'colour' does not exist" in fails(
         "unload (select 1) to 's3://{bucket}/n/' with (colour = 'x')"
     )
-    assert "not served locally" in fails("unload (select 1) to 's3://{bucket}/n/' with (format = 'ORC')")
+    assert "not supported by the local AWS" in fails("unload (select 1) to 's3://{bucket}/n/' with (format = 'ORC')")
     assert warehouse.objects("n/") == []
 
 
@@ -339,7 +339,7 @@ def test_views_are_kept_as_athena_keeps_them(warehouse, fails):
         "columns": [{"name": "id", "type": "integer"}, {"name": "n", "type": "varchar"}],
     }
     warehouse.run("insert into t values (1, 'x')")
-    assert warehouse.ask(f"select * from {warehouse.database}.v", QueryExecutionContext={"Database": "default"}) == [
+    assert warehouse.query(f"select * from {warehouse.database}.v", QueryExecutionContext={"Database": "default"}) == [
         ("1", "x")
     ]
     assert "View already exists" in fails("create view v as select 1 as a")
@@ -348,7 +348,7 @@ def test_views_are_kept_as_athena_keeps_them(warehouse, fails):
     assert "TABLE_NOT_FOUND" in fails("create view w as select * from nowhere")
     warehouse.run("create or replace view v as select id from t")
     warehouse.run("create view w as select max(id) as top from v")
-    assert warehouse.ask("select * from w") == [("1",)]
+    assert warehouse.query("select * from w") == [("1",)]
     assert warehouse.glue.get_table_versions(DatabaseName=warehouse.database, TableName="v")["TableVersions"]
     warehouse.run("drop table t")
     assert "awsdatacatalog" in fails("select * from v")
@@ -361,8 +361,8 @@ def test_a_view_of_anothers_making(warehouse, fails):
     assert "INVALID_VIEW" in fails("select * from v")
 
 
-def test_tables_are_the_same_whoever_made_them(warehouse):
-    """CTAS, then Glue's API, then SQL again: one catalogue."""
+def test_tables_are_the_same_from_every_client(warehouse):
+    """CTAS, then Glue's API, then SQL again: one Data Catalog."""
     warehouse.run("create table t as select 1 as a")
     table = warehouse.table("T")
     storage = table["StorageDescriptor"]
@@ -371,9 +371,9 @@ def test_tables_are_the_same_whoever_made_them(warehouse):
         TableInput={"Name": "copy", "TableType": "EXTERNAL_TABLE", "Parameters": {}, "StorageDescriptor": storage},
     )
     warehouse.run("insert into copy values 2")
-    assert warehouse.ask("select a from t order by a") == [("1",), ("2",)]
-    assert warehouse.ask("select a from Copy order by a") == [("1",), ("2",)]
+    assert warehouse.query("select a from t order by a") == [("1",), ("2",)]
+    assert warehouse.query("select a from Copy order by a") == [("1",), ("2",)]
     warehouse.glue.delete_table(DatabaseName=warehouse.database, Name="t")
     assert warehouse.lines("show tables") == ["copy"]
     columns = "select table_name, column_name, data_type from information_schema.columns"
-    assert warehouse.ask(f"{columns} where table_schema = '{warehouse.database}'") == [("copy", "a", "integer")]
+    assert warehouse.query(f"{columns} where table_schema = '{warehouse.database}'") == [("copy", "a", "integer")]

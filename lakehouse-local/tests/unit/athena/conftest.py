@@ -1,4 +1,4 @@
-"""Athena inside the test's process, without a server: for what only its inside can show."""
+"""Athena in the test's process, without a server, for tests that patch its parts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 
-class Inside:
-    """The service with its store and catalogue; `run` gives an execution that has ended."""
+class AthenaInProcess:
+    """The service with its store and Data Catalog; `run` returns an execution that has ended."""
 
     def __init__(self, root: Path) -> None:
         from lakehouse_local.athena.api import Athena
@@ -27,9 +27,11 @@ class Inside:
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         return self.service.operations[operation](request, self._caller)
 
-    def run(self, sql: str) -> dict[str, Any]:
-        output = {"OutputLocation": "s3://bucket/results/"}
-        execution_id = self.call("StartQueryExecution", QueryString=sql, ResultConfiguration=output)["QueryExecutionId"]
+    def run(self, sql: str, *parameters: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"ResultConfiguration": {"OutputLocation": "s3://bucket/results/"}}
+        if parameters:
+            arguments["ExecutionParameters"] = list(parameters)
+        execution_id = self.call("StartQueryExecution", QueryString=sql, **arguments)["QueryExecutionId"]
         while True:
             execution = self.call("GetQueryExecution", QueryExecutionId=execution_id)["QueryExecution"]
             if execution["Status"]["State"] not in ("QUEUED", "RUNNING"):
@@ -45,8 +47,8 @@ class Inside:
 
 
 @pytest.fixture
-def athena(tmp_path: Path) -> Iterator[Inside]:
-    inside = Inside(tmp_path)
-    inside.catalog.create_database({"Name": "default"})
-    yield inside
-    inside.close()
+def athena(tmp_path: Path) -> Iterator[AthenaInProcess]:
+    service = AthenaInProcess(tmp_path)
+    service.catalog.create_database({"Name": "default"})
+    yield service
+    service.close()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_local.athena import text_serde
+from lakehouse_local.athena.files import text_serde
+from lakehouse_local.athena.files.text_serde import LazySimple, OpenCsv, open_csv_fields
 from lakehouse_local.athena.sql.types import duckdb_type, parse_type
-from lakehouse_local.athena.text_serde import LazySimple, OpenCsv, open_csv_fields
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_open_csv_reads_what_a_csv_writer_writes(values):
 
 
 def read_back(serde, expression, of):
-    """A value written into a line by the SerDe and read from it again; DuckDB compares."""
+    """Return a value written into a line by the SerDe and read from it again, and the value itself."""
     connection = duckdb.connect()
     text_serde.install(connection)
     line = serde.line([(f"CAST({expression} AS {duckdb_type(of)})", of)])

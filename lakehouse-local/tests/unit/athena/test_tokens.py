@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse_local.athena.ddl.tokens import Reader, tokens
 from lakehouse_local.athena.sql import SqlError
-from lakehouse_local.athena.tokens import Reader, tokens
 
 
-def test_what_tokens_stand_for():
+def test_tokens_have_values():
     text = "create -- c\n`a``b` \"q\"\"r\" 'it''s' '\\t\\u0041\\001\\'' /* c */ x.y-z_1 <> (1);"
     assert [(token.kind, token.value) for token in tokens(text)] == [
         ("word", "create"),
@@ -40,24 +40,24 @@ def test_a_reader_reads_on():
 
 
 @pytest.mark.parametrize(
-    ("text", "read", "said"),
+    ("text", "read", "message"),
     [
         ("a b", lambda r: r.end(), "line 1:1: mismatched input 'a'. Expecting: the end of the statement"),
         ("\n  a", lambda r: r.string(), "line 2:3: mismatched input 'a'. Expecting: a string in single quotes"),
         ("'x'", lambda r: r.identifier(), "mismatched input ''x''. Expecting: a name"),
         ('"x"', lambda r: r.identifier(), "Expecting: a name in backticks"),
         ("`x`", lambda r: r.identifier(trino=True), "Expecting: a name in double quotes"),
-        ("Order", lambda r: r.identifier(), "Order is a keyword, as a name it is written `order`"),
+        ("Order", lambda r: r.identifier(), "Order is a keyword: write `order` to use it as a name"),
         ("x", lambda r: r.number(), "Expecting: a number"),
         ("(a", lambda r: (r.need("("), r.until_closing()), "line 1:3: mismatched input '<EOF>'. Expecting: )"),
         ("", lambda r: r.pop(), "line 1:1: mismatched input '<EOF>'"),
     ],
 )
-def test_what_is_demanded_and_not_there(text, read, said):
+def test_a_missing_token_is_an_error(text, read, message):
     with pytest.raises(SqlError) as raised:
         read(Reader(text))
     assert raised.value.name == "SYNTAX_ERROR"
-    assert said in raised.value.message
+    assert message in raised.value.message
 
 
 def test_a_keyword_of_hives_is_a_name_to_trino_and_in_backticks():

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cache
 
 from lakehouse_local.athena.sql.functions import aggregates, collections, dates, json, numbers, text
-from lakehouse_local.athena.sql.signatures import Overload
+from lakehouse_local.athena.sql.functions.signatures import Overload
 
 
 @cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lakehouse_local.athena.sql.functions.numbers import divided, unscaled
-from lakehouse_local.athena.sql.signatures import Call, Overload, built
-from lakehouse_local.athena.sql.typed import Typed
+from lakehouse_local.athena.sql.functions.signatures import Call, Overload, built
 from lakehouse_local.athena.sql.types import duckdb_type
+from lakehouse_local.athena.sql.types.typed import Typed
 
 Builder = Callable[[Call], "str | Typed"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lakehouse_local.athena.sql.casts import coerced, convert
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.signatures import Call, built, table
-from lakehouse_local.athena.sql.typed import Typed, quoted, string
+from lakehouse_local.athena.sql.functions.signatures import Call, built, table
 from lakehouse_local.athena.sql.types import DATE, VARCHAR, YEAR_TO_MONTH, Type, array, duckdb_type, map_of, row
+from lakehouse_local.athena.sql.types.casts import coerced, convert
+from lakehouse_local.athena.sql.types.typed import Typed, quoted, string
 
 
 def _mapped(call: Call) -> str:

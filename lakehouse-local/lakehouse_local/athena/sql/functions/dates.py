@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lakehouse_local.athena.sql.casts import coerced, convert
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.functions import date_formats as formats
-from lakehouse_local.athena.sql.signatures import Call, built, table
-from lakehouse_local.athena.sql.typed import Typed, string
+from lakehouse_local.athena.sql.functions.signatures import Call, built, table
 from lakehouse_local.athena.sql.types import DATE, DAY_TO_SECOND, YEAR_TO_MONTH, Type, common_type
+from lakehouse_local.athena.sql.types.casts import coerced, convert
+from lakehouse_local.athena.sql.types.typed import Typed, string
 
 MILLISECONDS = {"millisecond": 1, "second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000,
                 "week": 604_800_000}  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from lakehouse_local.athena.sql.casts import to_json
-from lakehouse_local.athena.sql.signatures import Call, built, table
+from lakehouse_local.athena.sql.functions.signatures import Call, built, table
 from lakehouse_local.athena.sql.types import JSON
+from lakehouse_local.athena.sql.types.casts import to_json
 
 _SIMPLE_PATH = re.compile(r"\$(?:\.\w+|\[\d+\])*")
 

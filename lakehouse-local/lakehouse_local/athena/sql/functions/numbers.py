@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lakehouse_local.athena.sql.casts import coerced
-from lakehouse_local.athena.sql.signatures import Call, built, table
-from lakehouse_local.athena.sql.typed import Typed
+from lakehouse_local.athena.sql.functions.signatures import Call, built, table
 from lakehouse_local.athena.sql.types import INTEGERS, UNKNOWN, Type, as_decimal, common_type, decimal, duckdb_type
+from lakehouse_local.athena.sql.types.casts import coerced
+from lakehouse_local.athena.sql.types.typed import Typed
 
 _NUMBERS = {*INTEGERS, "decimal", "real", "double"}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from lakehouse_local.athena.sql.casts import convert
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.signatures import Call, built, table
-from lakehouse_local.athena.sql.typed import Typed, string
+from lakehouse_local.athena.sql.functions.signatures import Call, built, table
 from lakehouse_local.athena.sql.types import INTEGERS, VARCHAR, Type, varchar
+from lakehouse_local.athena.sql.types.casts import convert
+from lakehouse_local.athena.sql.types.typed import Typed, string
 
 _LOOKS_AROUND = re.compile(r"\(\?[=!]|\(\?<[=!]|\\[1-9]|\(\?>|[*+?]\+")
 

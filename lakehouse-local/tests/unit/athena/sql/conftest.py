@@ -6,7 +6,7 @@ import pytest
 
 duckdb = pytest.importorskip("duckdb", reason="needs the extra 'local'")
 
-from lakehouse_local.athena.sql import Column, Relation, SqlError, from_duckdb, install, text, translate  # noqa: E402
+from lakehouse_local.athena.sql import Column, Relation, SqlError, from_duckdb, install, parse, text, translate  # noqa: E402
 
 TRIPS = (
     Column("id", "integer"),
@@ -63,7 +63,7 @@ def ask(connection, catalogue):
     """Run a query: its columns as `name:type`, and its rows as Athena writes them."""
 
     def ask(sql, *parameters):
-        query = translate(sql, catalogue, parameters)
+        query = translate(parse(sql), catalogue, parameters)
         try:
             rows = connection.cursor().execute(query.duckdb_sql).fetchall()
         except duckdb.Error as error:

@@ -1,0 +1,1 @@
+"""Results of query executions: columns and rows of an outcome, kept and paged."""

@@ -1,0 +1,40 @@
+"""Queries (SELECT, WITH, VALUES, TABLE) and EXPLAIN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lakehouse_local.athena.results.outcome import Outcome, Row
+from lakehouse_local.athena.sql import Column, text, translate
+from lakehouse_local.athena.statements.statement import StatementContext
+
+
+def select(tree: Any, parameters: Sequence[str], context: StatementContext) -> Outcome:
+    """Run a query; its rows are fetched as they are read."""
+    query = translate(tree, context.binding, parameters)
+    types = [column.type for column in query.columns]
+    batches = context.cursor.rows(query.duckdb_sql)
+    first = next(batches, [])  # an error in the query is raised here
+
+    def rows() -> Iterator[list[Row]]:
+        batch = first
+        while batch:
+            yield [[text(value, type) for value, type in zip(row, types, strict=True)] for row in batch]
+            batch = next(batches, [])
+
+    return Outcome(query.columns, rows(), header=True)
+
+
+def explain(tree: Any, parameters: Sequence[str], context: StatementContext) -> Outcome:
+    """Return DuckDB's plan of a query: the stages and exchanges of Athena's plan do not exist here."""
+    options = {option.getText().upper() for option in getattr(tree, "explainOption", list)()}
+    query = translate(tree.statement(), context.binding, parameters)
+    if "TYPEVALIDATE" in options:
+        return Outcome((Column("Valid", "boolean"),), [[["true"]]])
+    words = "EXPLAIN ANALYZE" if tree.getText().upper().startswith("EXPLAINANALYZE") else "EXPLAIN"
+    if "FORMATJSON" in options:
+        words = "EXPLAIN (FORMAT json)"
+    plan = context.cursor.all(f"{words} {query.duckdb_sql}")
+    lines: list[Row] = [[line] for _, shown in plan for line in str(shown).splitlines()]
+    return Outcome((Column("Query Plan", "varchar"),), [lines])
