@@ -1,4 +1,4 @@
-"""Trino's semantics as DuckDB macros, for what DuckDB's own functions do differently."""
+"""DuckDB macros with Trino's semantics, where DuckDB's own functions differ."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from lakehouse_local.athena.sql.errors import CLOSING, OPENING
 from lakehouse_local.athena.sql.functions.runtime import python_functions
 
-# Each `name(parameters) := body`, after those that it calls; further lines of a body are indented.
+# Each is `name(parameters) := body` and follows the macros that it calls; further lines of a body are indented.
 #
-# trino_raise is a value that never comes out: a cast that fails with Trino's error in its message. (DuckDB's own
+# trino_raise is a value that is never returned: a cast that fails with Trino's error in its message. (DuckDB's own
 # error() counts as volatile, and TRY refuses it.) It stands where a CASE gives a result, never in a condition: DuckDB
 # evaluates constant conditions while planning, also those of branches that are never taken.
 _MACROS = rf"""
@@ -29,7 +29,8 @@ trino_to_utc(moment, zone) := CASE WHEN zone = 'UTC' THEN moment
 trino_to_local(moment, zone) := CASE WHEN zone = 'UTC' THEN moment
     WHEN zone[1] IN ('+', '-') THEN moment + trino_offset(zone) ELSE timezone(zone, timezone('UTC', moment)) END
 trino_zone_at(moment, in_zone) := trino_zoned(trino_to_utc(moment, in_zone), in_zone)
-trino_local(x) := trino_to_local(struct_extract(x, 'utc'), struct_extract(x, 'zone'))
+trino_local(x) := list_extract(list_transform([x],
+    lambda zoned: trino_to_local(struct_extract(zoned, 'utc'), struct_extract(zoned, 'zone'))), 1)
 trino_zone_offset(x) := epoch_us(trino_local(x)) - epoch_us(struct_extract(x, 'utc'))
 
 trino_divide(n, d) := CASE WHEN (n < 0) = (d < 0) THEN (abs(n) * 2 + abs(d)) // (abs(d) * 2)
@@ -161,7 +162,7 @@ trino_percentile(a, p) := list_extract(list_sort(a), CAST(least(floor(p * len(a)
 
 
 def install(connection: Any) -> None:
-    """Make a DuckDB connection, its cursors included, speak Trino's functions. To be called once, before any lock."""
+    """Create Trino's functions in a DuckDB connection and its cursors. Call it once, before the configuration is locked."""
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     python_functions.install(connection)
     for definition in re.split(r"\n+(?=\S)", _MACROS.strip()):
