@@ -1,4 +1,4 @@
-"""Errors as Athena names them: Trino's error names, and what DuckDB says put into Trino's words."""
+"""Errors as Athena names them: Trino's error names, and Trino's messages for DuckDB's errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class SqlError(Exception):
-    """A statement that Trino would refuse: its error name (SYNTAX_ERROR, TYPE_MISMATCH, ...) and its sentence."""
+    """An error of a statement: Trino's error name (SYNTAX_ERROR, TYPE_MISMATCH, ...) and message."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
@@ -15,18 +15,18 @@ class SqlError(Exception):
         self.message = message
 
 
-# What macros and functions of ours raise while a query runs travels through DuckDB's own message between these.
+# An error of our macros and functions stands between these in DuckDB's own message.
 OPENING, CLOSING = "<<trino:", ":trino>>"
 _OURS = re.compile(re.escape(OPENING) + r"(\w+)\|(.*?)" + re.escape(CLOSING), re.DOTALL)
 
 
 def marked(name: str, message: str) -> str:
-    """The text by which a function running inside DuckDB says which error of Trino's it means."""
+    """Return the text by which a function inside DuckDB names an error of Trino's."""
     return f"{OPENING}{name}|{message}{CLOSING}"
 
 
 class Refusal(ValueError):
-    """What a function of ours raises inside DuckDB for an argument that Trino refuses."""
+    """An argument that Trino refuses; raised by our functions inside DuckDB."""
 
     def __init__(self, message: str) -> None:
         super().__init__(marked("INVALID_FUNCTION_ARGUMENT", message))
@@ -76,13 +76,13 @@ RULES = tuple((re.compile(pattern), name, message) for pattern, name, message in
 
 
 def from_duckdb(error: BaseException) -> SqlError:
-    """What Trino would have said where DuckDB raised `error` (an interrupted query is for the caller to tell apart)."""
+    """Return Trino's error for one that DuckDB raised; the caller handles interrupted queries itself."""
     if isinstance(error, SqlError):
         return error
-    said = str(error)
-    if ours := _OURS.search(said):
+    message = str(error)
+    if ours := _OURS.search(message):
         return SqlError(ours[1], ours[2])
-    for pattern, name, message in RULES:
-        if match := pattern.search(said):
-            return SqlError(name, message if isinstance(message, str) else message(match))
-    return SqlError("GENERIC_INTERNAL_ERROR", said)
+    for pattern, name, explanation in RULES:
+        if match := pattern.search(message):
+            return SqlError(name, explanation if isinstance(explanation, str) else explanation(match))
+    return SqlError("GENERIC_INTERNAL_ERROR", message)

@@ -1,4 +1,4 @@
-"""Trino's own grammar: the syntax check that stands in front of everything, and the tree the compiler reads."""
+"""Trino's own grammar: the syntax check of every statement, and the tree that the compiler reads."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ EXTRACT_FIELDS = (
 
 
 class _CaseFolding(InputStream):  # type: ignore[misc]
-    """Keywords are matched in upper case, while the tokens keep the text as it was written."""
+    """A stream in which keywords match in any case, while the tokens keep the text as written."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.data = [ord(upper) if len(upper := character.upper()) == 1 else ord(character) for character in text]
 
 
-class _Complaints(ErrorListener):  # type: ignore[misc]
+class _ErrorRaiser(ErrorListener):  # type: ignore[misc]
     def syntaxError(self, recognizer: Any, symbol: Any, line: int, column: int, message: str, error: Any) -> None:
-        raise SqlError("SYNTAX_ERROR", f"line {line}:{column + 1}: {_said(recognizer, symbol, message, error)}")
+        raise SqlError("SYNTAX_ERROR", f"line {line}:{column + 1}: {_message(recognizer, symbol, message, error)}")
 
 
-def _said(recognizer: Any, symbol: Any, message: str, error: Any) -> str:
+def _message(recognizer: Any, symbol: Any, message: str, error: Any) -> str:
     if symbol is None:
         return message
     token = "<EOF>" if symbol.type == Token.EOF else symbol.text
@@ -53,7 +53,7 @@ def _said(recognizer: Any, symbol: Any, message: str, error: Any) -> str:
 def _parser(text: str) -> Any:
     lexer = SqlBaseLexer(_CaseFolding(text))
     lexer.removeErrorListeners()
-    lexer.addErrorListener(_Complaints())
+    lexer.addErrorListener(_ErrorRaiser())
     parser = SqlBaseParser(CommonTokenStream(lexer))
     parser.removeErrorListeners()
     return parser
@@ -62,20 +62,20 @@ def _parser(text: str) -> Any:
 def parse(text: str) -> Any:
     """The tree of one statement (`SqlBaseParser.SingleStatementContext`); raises SqlError SYNTAX_ERROR."""
     parser = _parser(text)
-    parser._interp.predictionMode = PredictionMode.SLL  # quick, and right for nearly all there is
+    parser._interp.predictionMode = PredictionMode.SLL  # fast, and sufficient for nearly all statements
     parser._errHandler = BailErrorStrategy()
     try:
         tree = parser.singleStatement()
     except ParseCancellationException:
         parser = _parser(text)
-        parser.addErrorListener(_Complaints())
+        parser.addErrorListener(_ErrorRaiser())
         tree = parser.singleStatement()
     _refuse_what_the_grammar_lets_pass(parser.getTokenStream().tokens, tree)
     return tree
 
 
 def _refuse_what_the_grammar_lets_pass(tokens: list[Any], tree: Any) -> None:
-    """Trino's grammar accepts these tokens only to say something clearer about them than a mismatch."""
+    """Refuse tokens that Trino's grammar accepts only so that their errors can be clearer than a mismatch."""
     for token in tokens:
         if token.type == SqlBaseParser.BACKQUOTED_IDENTIFIER:
             problem = "backquoted identifiers are not supported; use double quotes to quote identifiers"
@@ -121,5 +121,5 @@ UNION ALL SELECT 1, 2, 3 ORDER BY 1 LIMIT 10
 
 
 def warm() -> None:
-    """Let the parser build its tables (a third of a second, once) before somebody waits for a query."""
+    """Build the parser's tables (a third of a second, once) before the first query needs them."""
     parse(_WARMING)

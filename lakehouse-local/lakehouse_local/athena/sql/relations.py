@@ -1,4 +1,4 @@
-"""What the SQL part asks of the catalogue: tables, their columns, and where DuckDB finds their rows."""
+"""The catalogue as the SQL compiler uses it: tables, views, their columns, and DuckDB's text for their rows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Column:
 class Relation:
     """A table or a view.
 
-    A table has `source(where)`: DuckDB's text of a table expression with these columns, holding at least the rows of
-    the partitions that can satisfy `where` (DuckDB's text of a condition over unqualified partition
-    keys, or None for all). A view has `view_sql`, read with `view_catalog` and `view_schema` as its defaults.
+    A table has `source(where)`: DuckDB's text of a table expression with these columns, with at least the rows of the
+    partitions that can satisfy `where` (DuckDB's text of a condition over quoted partition keys, or None for all).
+    A view has `view_sql`, read with `view_catalog` and `view_schema` as its defaults.
     """
 
     columns: tuple[Column, ...]
@@ -35,10 +35,13 @@ class Relation:
 
 
 class Catalogue(Protocol):
-    """Where tables are found. Raises SqlError TABLE_NOT_FOUND or SCHEMA_NOT_FOUND in Trino's words."""
+    """A source of tables and views."""
 
     def relation(self, catalog: str | None, schema: str | None, table: str) -> Relation:
-        """The table or view of this name; None stands for the query's own catalog and database."""
+        """Return the table or view of this name; None stands for the query's own catalog and database.
+
+        :raises SqlError: TABLE_NOT_FOUND or SCHEMA_NOT_FOUND
+        """
 
 
 @dataclass(frozen=True)

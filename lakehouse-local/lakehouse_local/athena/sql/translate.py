@@ -1,4 +1,4 @@
-"""One query of Trino's, as DuckDB runs it."""
+"""The translation of one query of Trino's to DuckDB's SQL."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from lakehouse_local.athena.sql.compile import calls, json_calls, predicates  # noqa: F401  # their handlers
-from lakehouse_local.athena.sql.compile.queries import Queries, Statement, query_of
+from lakehouse_local.athena.sql.compile.queries import Queries, Translation, query_of
 from lakehouse_local.athena.sql.relations import Catalogue, Column, Query
 
 
 def translate(tree: Any, catalogue: Catalogue, parameters: Sequence[str] = ()) -> Query:
-    """Return a SELECT, WITH, VALUES or TABLE query for DuckDB.
+    """Translate a SELECT, WITH, VALUES or TABLE query to DuckDB's SQL.
 
     :param tree: the parsed query, or the parsed statement that is nothing but a query (:func:`.grammar.parse`)
-    :param catalogue: the tables that it may name
+    :param catalogue: the catalogue of its tables and views
     :param parameters: for each question mark the text of an expression
-    :raises SqlError: where Trino refuses it, under Trino's name for that
+    :raises SqlError: if Trino refuses it, with Trino's error name
     """
-    statement = Statement(parameters)
-    statement.count_marks(tree)
-    compiled = Queries(catalogue, statement).query(query_of(tree), None)
+    translation = Translation(parameters)
+    translation.count_marks(tree)
+    compiled = Queries(catalogue, translation).query(query_of(tree), None)
     columns = tuple(
         Column(each.name if each.name is not None else f"_col{at}", str(each.type))
         for at, each in enumerate(compiled.outputs)
     )
-    return Query(statement.finished(compiled.sql), columns)
+    return Query(translation.finished(compiled.sql), columns)

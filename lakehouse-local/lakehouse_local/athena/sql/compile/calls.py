@@ -1,4 +1,4 @@
-"""Calls: the overload that Trino would choose, with its arguments turned into what that takes."""
+"""Function calls: the overload that Trino chooses, with its arguments converted to the types that it takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position,
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.functions import registry
 from lakehouse_local.athena.sql.functions.known import NOT_SERVED
-from lakehouse_local.athena.sql.functions.signatures import Call, Chosen, Lambda, choose, substitute
+from lakehouse_local.athena.sql.functions.signatures import Chosen, FunctionCall, Lambda, choose, substitute
 from lakehouse_local.athena.sql.functions.text import formatted
 from lakehouse_local.athena.sql.types import INTEGER, UNKNOWN, VARCHAR, Type, common_type, duckdb_type
 from lakehouse_local.athena.sql.types.casts import coerced
@@ -30,7 +30,7 @@ class LambdaArgument:
         self.arity = len(self._names)
 
     def typed(self, types: Sequence[Type]) -> Type:
-        return self._compiled([Typed(f"p{at}", of) for at, of in enumerate(types)]).type
+        return self._compiled([Typed(f"p{at}", type) for at, type in enumerate(types)]).type
 
     def body(self, parameters: Sequence[Typed], returns: Type) -> str:
         return coerced(self._compiled(parameters), returns).sql
@@ -41,7 +41,10 @@ class LambdaArgument:
 
 
 def call(self: Expressions, name: str, args: Sequence[Typed | Lambda], node: Any, aggregate: Any = None) -> Typed:
-    """The call of a function by name; `aggregate` makes DuckDB's text of an aggregate with what the call adds to it."""
+    """Compile a call of a function by name.
+
+    :param aggregate: makes DuckDB's text of an aggregate with the call's DISTINCT, FILTER and OVER
+    """
     where = position(node)
     overloads = registry().get(name)
     if not overloads:
@@ -56,16 +59,18 @@ def call(self: Expressions, name: str, args: Sequence[Typed | Lambda], node: Any
             "FUNCTION_NOT_FOUND", f"{where}Unexpected parameters ({given}) for function {name}. Expected: {expected}"
         )
     returns = substitute(chosen.overload.returns, chosen.bindings)
-    values = [coerced(each, of) for each, of in zip(args, chosen.types, strict=True) if isinstance(each, Typed) and of]
+    values = [
+        coerced(each, type) for each, type in zip(args, chosen.types, strict=True) if isinstance(each, Typed) and type
+    ]
     lambdas = _lambdas(chosen, args)
     compiler = self.context.compiler
-    made = Call(values, chosen.bindings, returns, lambdas, compiler.fresh, aggregate, where)
+    made = FunctionCall(values, chosen.bindings, returns, lambdas, compiler.fresh, aggregate, where)
     build = chosen.overload.build
     built = build(made) if callable(build) else _templated(build, made)
     return built if isinstance(built, Typed) else Typed(built, returns)
 
 
-def _templated(build: str, made: Call) -> str:
+def _templated(build: str, made: FunctionCall) -> str:
     if "{" in build or "(" in build:
         return build.format(*made.sql, type=duckdb_type(made.returns))
     return f"{build}({', '.join(made.sql)})"
@@ -80,7 +85,7 @@ def _lambdas(chosen: Chosen, args: Sequence[Typed | Lambda]) -> list[Callable[..
         returns = substitute(pattern.args[-1], chosen.bindings)
 
         def body(*names: str, arg: Lambda = arg, types: list[Type] = types, returns: Type = returns) -> str:
-            return arg.body([Typed(name, of) for name, of in zip(names, types, strict=True)], returns)
+            return arg.body([Typed(name, type) for name, type in zip(names, types, strict=True)], returns)
 
         found.append(body)
     return found
@@ -128,7 +133,7 @@ def _function_call(self: Expressions, node: Any) -> Typed:
 
 
 def _inside(self: Expressions, node: Any, over: Any) -> Expressions:
-    """The place of an aggregate's arguments; refuses one where none may stand."""
+    """Return the compiler of an aggregate's arguments; raise SqlError where no aggregate is allowed."""
     context = self.context
     if context.inside_aggregate:
         what = "Window function" if over is not None else "Aggregation"
@@ -140,7 +145,7 @@ def _inside(self: Expressions, node: Any, over: Any) -> Expressions:
             f"[{shown(node)}]",
         )
     if over is not None:
-        # A window looks at the groups, not at the rows in them: aggregates may stand inside.
+        # A window function works on the groups, not on the rows in them: aggregates are allowed inside.
         return self.within(windows=False)
     return self.within(groups=None, inside_aggregate=True)
 
@@ -220,14 +225,14 @@ def _concat(self: Expressions, node: Any) -> Typed:
 
 
 def _format(self: Expressions, node: Any) -> Typed:
-    """format() takes arguments of any types, which no signature says."""
+    """Compile format(), which takes arguments of any types and so has no signature."""
     pattern, *values = _arguments(self, node, "format", 1, 10_000)
     if pattern.type.name != "varchar":
         raise SqlError(
             "TYPE_MISMATCH",
             f"{position(node)}Type of first argument to format() must be VARCHAR (actual: {pattern.type})",
         )
-    made = Call([pattern, *values], {}, VARCHAR, [], self.context.compiler.fresh, None, position(node))
+    made = FunctionCall([pattern, *values], {}, VARCHAR, [], self.context.compiler.fresh, None, position(node))
     return Typed(formatted(made), VARCHAR)
 
 

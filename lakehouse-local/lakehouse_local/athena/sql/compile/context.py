@@ -1,4 +1,4 @@
-"""Where an expression stands: what it sees, and what it may hold."""
+"""The context of an expression: the columns it can use, and the constructs it may contain."""
 
 from __future__ import annotations
 
@@ -32,43 +32,43 @@ class Compiled:
     outputs: tuple[Output, ...]
 
     def fields(self, alias: str, qualifier: tuple[str, ...] = ()) -> list[Field]:
-        """Its columns, where it stands in a FROM clause under this alias."""
+        """Return its columns for a FROM clause that uses it under this alias."""
         return [
             Field(each.name, each.type, f"{alias}.c{at}", qualifier, each.origin)
             for at, each in enumerate(self.outputs)
         ]
 
     def coerced(self, types: Sequence[Type], fresh: str) -> str:
-        """Its text with the columns turned into these types unasked."""
+        """Return its text with the columns implicitly converted to these types."""
         from lakehouse_local.athena.sql.types.casts import coerced
 
-        if all(each.type == of for each, of in zip(self.outputs, types, strict=True)):
+        if all(each.type == type for each, type in zip(self.outputs, types, strict=True)):
             return self.sql
         columns = ", ".join(
-            f"{coerced(Typed(f'{fresh}.c{at}', each.type), of).sql} AS c{at}"
-            for at, (each, of) in enumerate(zip(self.outputs, types, strict=True))
+            f"{coerced(Typed(f'{fresh}.c{at}', each.type), type).sql} AS c{at}"
+            for at, (each, type) in enumerate(zip(self.outputs, types, strict=True))
         )
         return f"SELECT {columns} FROM ({self.sql}) AS {fresh}"
 
 
 class Compiler(Protocol):
-    """What expressions need of the query around them."""
+    """The services of the enclosing query that expressions use."""
 
     def subquery(self, node: Any, scope: Scope) -> Compiled:
-        """A query inside an expression, which sees the columns of `scope`."""
+        """Compile a query inside an expression, which can use the columns of `scope`."""
 
     def parameter(self, node: Any) -> Any:
-        """The expression that stands for a question mark."""
+        """Return the expression that is the value of a question mark."""
 
     def window(self, name: str) -> Any:
-        """The specification of a named window, or None."""
+        """Return the specification of a named window, or None."""
 
     def fresh(self) -> str:
-        """A name that DuckDB has not seen in this statement."""
+        """Return a name that this statement does not use yet."""
 
 
 class Groups:
-    """The grouping expressions of an aggregated query: what may stand outside of aggregates."""
+    """The grouping expressions of an aggregated query, which are allowed outside of aggregates."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -81,16 +81,16 @@ class Groups:
         self._found[(field.sql,)] = value
 
     def holds(self, field: Field) -> bool:
-        """Whether a column is itself a grouping expression."""
+        """Return True if a column is itself a grouping expression."""
         return (field.sql,) in self._found
 
     def find(self, node: Any) -> Typed | None:
-        """The grouping expression that a node is, whatever it is written like."""
+        """Return the grouping expression that a node is, in whatever spelling, or None."""
         return self._found.get(canonical(node, self._scope)) if self._found else None
 
 
 def canonical(node: Any, scope: Scope) -> tuple[str, ...]:
-    """The same for two ways to write one expression: columns by what they are, keywords and names in one case."""
+    """Return a key that two spellings of an expression share: columns resolved, keywords and names in one case."""
     if parts := dotted(node):
         found = scope.find(parts, position(node))
         return (found.field.sql, *found.rest) if found else tuple(part.lower() for part in parts)
@@ -104,14 +104,16 @@ def canonical(node: Any, scope: Scope) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Context:
-    """Where an expression stands.
+    """The context of an expression.
 
-    :param clause: what errors call the place: "WHERE clause"
-    :param aggregates: whether aggregates may stand here; `windows` likewise
-    :param groups: of an aggregated query, outside of its aggregates
+    :param scope: the columns that it can use
+    :param compiler: the compiler of the enclosing query
+    :param clause: the clause's name in errors: "WHERE clause"
+    :param aggregates: whether aggregates are allowed; `windows` likewise for window functions
+    :param groups: the grouping expressions, outside of the aggregates of an aggregated query
     :param inside_aggregate: whether this is an aggregate's argument
-    :param lambdas: parameters of the lambdas around
-    :param pruning: when a condition is compiled for this scan's partitions alone
+    :param lambdas: parameters of the enclosing lambdas
+    :param pruning: the scan for whose partition keys alone a condition is compiled
     """
 
     scope: Scope

@@ -1,4 +1,4 @@
-"""Expressions: the tree's nodes into DuckDB's text, each with the type that Trino gives it."""
+"""Expressions: DuckDB's text of the tree's nodes, each with the type that Trino gives it."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ _ZONED = "timestamp with time zone"
 
 
 class NotPrunable(Exception):
-    """A condition says nothing of the partitions alone."""
+    """A condition that does not depend on the partition keys alone."""
 
 
 class Expressions:
-    """Compiles the expressions of one place in a query."""
+    """The compiler of the expressions in one context of a query."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
 
     def within(self, **changes: Any) -> Expressions:
-        """The same for a place inside."""
+        """Return the compiler for a context inside this one."""
         return Expressions(replace(self.context, **changes))
 
     def compile(self, node: Any) -> Typed:
-        """The expression's text and type.
+        """Return the expression's text and type.
 
-        :raises SqlError: where Trino would refuse it
+        :raises SqlError: where Trino refuses it
         """
         node = unwrapped(node)
         if self.context.groups is not None and (grouped := self.context.groups.find(node)):
@@ -60,7 +60,7 @@ class Expressions:
         return handler(self, node)
 
     def condition(self, node: Any, what: str) -> str:
-        """An expression that must be a boolean."""
+        """Return the text of an expression that must be a boolean."""
         value = self.compile(node)
         if value.type not in (BOOLEAN, UNKNOWN):
             raise SqlError(
@@ -69,7 +69,7 @@ class Expressions:
         return coerced(value, BOOLEAN).sql
 
     def to(self, node: Any, target: Type, what: str) -> Typed:
-        """An expression turned into a type unasked."""
+        """Return an expression implicitly converted to a type."""
         value = self.compile(node)
         if value.type != UNKNOWN and common_type(value.type, target) != target:
             raise SqlError(
@@ -78,14 +78,14 @@ class Expressions:
         return coerced(value, target)
 
     def alike(self, values: Sequence[Typed], refusal: str) -> list[Typed]:
-        """Values turned into the type that they have in common; `refusal` is the sentence when there is none."""
-        of = UNKNOWN
+        """Return values converted to their common type; `refusal` is the error's message when there is none."""
+        type = UNKNOWN
         for each in values:
-            found = common_type(of, each.type)
+            found = common_type(type, each.type)
             if found is None:
-                raise SqlError("TYPE_MISMATCH", refusal.format(of, each.type))
-            of = found
-        return [coerced(each, of) for each in values]
+                raise SqlError("TYPE_MISMATCH", refusal.format(type, each.type))
+            type = found
+        return [coerced(each, type) for each in values]
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def _reference(self: Expressions, found: Found, node: Any) -> Typed:
 
 
 def row_field(value: Typed, names: Sequence[str], node: Any) -> Typed:
-    """A row's field, and a field of that."""
+    """Return a row's field, or by several names a field of that field."""
     for name in names:
         if value.type.name != "row":
             raise SqlError("TYPE_MISMATCH", f"{position(node)}Expression {shown(node)} is not of type ROW")
@@ -144,7 +144,7 @@ def _binary(self: Expressions, node: Any) -> Typed:
 
 
 def calculated(a: Typed, operator: str, b: Typed, where: Any) -> Typed:
-    """a operator b for numbers, moments and intervals."""
+    """Return `a operator b` for numbers, moments and intervals."""
     found = numbers.arithmetic(operator, a, b)
     if found is None and operator in "+-":
         found = (dates.plus if operator == "+" else dates.minus)(a, b)
@@ -171,10 +171,10 @@ def _concatenation(self: Expressions, node: Any) -> Typed:
 
 
 def joined_by_bars(a: Typed, b: Typed, node: Any) -> Typed:
-    """a || b for text, bytes and arrays."""
+    """Return `a || b` for text, bytes and arrays."""
     if UNKNOWN in (a.type, b.type) and a.type != b.type and "array" not in (a.type.name, b.type.name):
         # Trino takes the NULL for an array.
-        return Typed(f"CAST(NULL AS {duckdb_type(of := array(b.type if a.type == UNKNOWN else a.type))})", of)
+        return Typed(f"CAST(NULL AS {duckdb_type(type := array(b.type if a.type == UNKNOWN else a.type))})", type)
     if joined := collections.concatenated(a, b):
         return joined
     kinds = {a.type.name, b.type.name} - {"unknown"}
@@ -185,11 +185,11 @@ def joined_by_bars(a: Typed, b: Typed, node: Any) -> Typed:
             "concat(char(x), char(y)), concat(array(E), E) E, concat(E, array(E)) E, concat(array(E)) E, "
             "concat(varchar), concat(varbinary)",
         )
-    of = Type("varbinary") if kinds == {"varbinary"} else VARCHAR
+    type = Type("varbinary") if kinds == {"varbinary"} else VARCHAR
     if "char" in kinds and a.type.size is not None and b.type.size is not None:
-        of = Type("char", (a.type.size + b.type.size,))
-    sides = [f"CAST(NULL AS {duckdb_type(of)})" if each.type == UNKNOWN else each.sql for each in (a, b)]
-    return Typed(f"({sides[0]} || {sides[1]})", of)
+        type = Type("char", (a.type.size + b.type.size,))
+    sides = [f"CAST(NULL AS {duckdb_type(type)})" if each.type == UNKNOWN else each.sql for each in (a, b)]
+    return Typed(f"({sides[0]} || {sides[1]})", type)
 
 
 def _at_time_zone(self: Expressions, node: Any) -> Typed:
@@ -220,8 +220,8 @@ def _array(self: Expressions, node: Any) -> Typed:
         "common type between {0} and {1}"
     )
     values = self.alike([self.compile(each) for each in node.expression()], refusal)
-    of = array(values[0].type if values else UNKNOWN)
-    return Typed(f"CAST([{', '.join(each.sql for each in values)}] AS {duckdb_type(of)})", of)
+    type = array(values[0].type if values else UNKNOWN)
+    return Typed(f"CAST([{', '.join(each.sql for each in values)}] AS {duckdb_type(type)})", type)
 
 
 def _subscript(self: Expressions, node: Any) -> Typed:
@@ -244,15 +244,15 @@ def _subscript(self: Expressions, node: Any) -> Typed:
     raise SqlError("TYPE_MISMATCH", f"{position(node)}Cannot apply operator: {base.type}[{index.type}]")
 
 
-def coerced_index(index: Typed, of: Type, base: Typed, node: Any) -> str:
-    """A subscript turned into the type that the container wants."""
-    if index.type != UNKNOWN and common_type(index.type, of) != of:
+def coerced_index(index: Typed, type: Type, base: Typed, node: Any) -> str:
+    """Return a subscript's text, converted to the type that the container takes."""
+    if index.type != UNKNOWN and common_type(index.type, type) != type:
         raise SqlError("TYPE_MISMATCH", f"{position(node)}Cannot apply operator: {base.type}[{index.type}]")
-    return coerced(index, of).sql
+    return coerced(index, type).sql
 
 
 def type_named(node: Any) -> Type:
-    """A type as a query writes it."""
+    """Return the type that a query names."""
     written = " ".join(token for token in _tokens(node))
     try:
         return parse_type(written)
@@ -267,11 +267,11 @@ def _tokens(node: Any) -> list[str]:
 
 
 def _cast(self: Expressions, node: Any) -> Typed:
-    value, of = self.compile(node.expression()), type_named(node.type_())
-    sql = cast(value, of)
+    value, type = self.compile(node.expression()), type_named(node.type_())
+    sql = cast(value, type)
     if sql is None:
-        raise SqlError("TYPE_MISMATCH", f"{position(node)}Cannot cast {value.type} to {of}")
-    return Typed(f"TRY({sql})" if node.TRY_CAST() else sql, of)
+        raise SqlError("TYPE_MISMATCH", f"{position(node)}Cannot cast {value.type} to {type}")
+    return Typed(f"TRY({sql})" if node.TRY_CAST() else sql, type)
 
 
 def _now(self: Expressions, node: Any) -> Typed:
@@ -307,7 +307,7 @@ def _subquery(self: Expressions, node: Any) -> Typed:
 
 
 def one_column(self: Expressions, node: Any) -> Compiled:
-    """A subquery that stands for a value."""
+    """Compile a subquery that is used as a value."""
     query = _query(self, node)
     if len(query.outputs) != 1:
         raise SqlError(
@@ -363,7 +363,7 @@ _HANDLERS: dict[type, Callable[[Expressions, Any], Typed]] = {
 
 
 def handles(*kinds: type) -> Callable[[Callable[[Expressions, Any], Typed]], Callable[[Expressions, Any], Typed]]:
-    """Have further kinds of nodes compiled by a function."""
+    """Register a function as the compiler of further types of nodes."""
 
     def register(handler: Callable[[Expressions, Any], Typed]) -> Callable[[Expressions, Any], Typed]:
         for kind in kinds:

@@ -1,4 +1,4 @@
-"""FROM: tables, views, subqueries, UNNEST and joins, as DuckDB's text and the columns that come into sight."""
+"""FROM: tables, views, subqueries, UNNEST and joins, as DuckDB's text and the columns that they bring."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Relation:
-    """Part of a FROM clause: its text, the columns that it brings, and whether it must not stand beside a join bare."""
+class FromItem:
+    """A part of a FROM clause: its text, its columns, and whether it is a join or needs LATERAL."""
 
     sql: str
     fields: tuple[Field, ...]
@@ -32,17 +32,17 @@ class Relation:
 
 
 class FromClause:
-    """Compiles one FROM clause.
+    """The compiler of one FROM clause.
 
-    :param queries: the statement's compiler, in the place of this query
-    :param parent: the columns of the query around
+    :param queries: the compiler of this query
+    :param parent: the columns of the enclosing query
     """
 
     def __init__(self, queries: Queries, parent: Scope | None) -> None:
         self._queries, self._parent = queries, parent
 
-    def compile(self, nodes: Sequence[Any]) -> Relation:
-        """Relations with commas between: each sees those before it."""
+    def compile(self, nodes: Sequence[Any]) -> FromItem:
+        """Compile relations separated by commas; each can use the columns of those before it."""
         found = self._relation(nodes[0], ())
         for node in nodes[1:]:
             found = self._crossed(found, self._relation(node, found.fields))
@@ -54,12 +54,12 @@ class FromClause:
     def _expressions(self, fields: Sequence[Field], clause: str) -> Expressions:
         return Expressions(Context(self._scope(fields), self._queries, clause))
 
-    def _relation(self, node: Any, left: Sequence[Field]) -> Relation:
+    def _relation(self, node: Any, left: Sequence[Field]) -> FromItem:
         if isinstance(node, P.JoinRelationContext):
             return self._join(node, left)
         return self._sampled(node.sampledRelation(), left)
 
-    def _sampled(self, node: Any, left: Sequence[Field]) -> Relation:
+    def _sampled(self, node: Any, left: Sequence[Field]) -> FromItem:
         pattern = node.patternRecognition()
         if pattern.MATCH_RECOGNIZE():
             raise SqlError("NOT_SUPPORTED", f"{position(pattern)}MATCH_RECOGNIZE is not served locally yet")
@@ -69,7 +69,7 @@ class FromClause:
             found = replace(found, sql=f"{found.sql} TABLESAMPLE {node.sampleType().getText()} ({share.sql} PERCENT)")
         return found
 
-    def _aliased(self, node: Any, left: Sequence[Field]) -> Relation:
+    def _aliased(self, node: Any, left: Sequence[Field]) -> FromItem:
         found = self._primary(node.relationPrimary(), left)
         if node.identifier() is None:
             return found
@@ -86,7 +86,7 @@ class FromClause:
             fields = [replace(each, name=name) for each, name in zip(fields, names, strict=True)]
         return replace(found, fields=tuple(fields))
 
-    def _primary(self, node: Any, left: Sequence[Field]) -> Relation:
+    def _primary(self, node: Any, left: Sequence[Field]) -> FromItem:
         if isinstance(node, P.TableNameContext):
             if node.queryPeriod():
                 raise SqlError("NOT_SUPPORTED", f"{position(node)}This connector does not support versioned tables")
@@ -105,14 +105,14 @@ class FromClause:
             return self._table_function(node.tableFunctionCall())
         raise SqlError("NOT_SUPPORTED", f"{position(node)}JSON_TABLE is not served locally yet")
 
-    def _derived(self, query: Compiled) -> Relation:
+    def _derived(self, query: Compiled) -> FromItem:
         alias = self._queries.fresh_relation()
-        return Relation(f"({query.sql}) AS {alias}", tuple(query.fields(alias)))
+        return FromItem(f"({query.sql}) AS {alias}", tuple(query.fields(alias)))
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
-    def table(self, names: list[str], node: Any) -> Relation:
-        """A table, a view or a WITH query by name."""
+    def table(self, names: list[str], node: Any) -> FromItem:
+        """Compile a table, a view or a WITH query by name."""
         lower = [name.lower() for name in names]
         if len(lower) == 1 and (query := self._queries.named(lower[0])):
             found = self._derived(query) if isinstance(query, Compiled) else query
@@ -143,23 +143,23 @@ class FromClause:
             )
             for column in relation.columns
         )
-        return Relation(f"{scan.token} AS {alias}", fields)
+        return FromItem(f"{scan.token} AS {alias}", fields)
 
     # -- UNNEST ------------------------------------------------------------------------------------------------------
 
-    def _unnest(self, node: Any, left: Sequence[Field]) -> Relation:
+    def _unnest(self, node: Any, left: Sequence[Field]) -> FromItem:
         expressions = self._expressions(left, "UNNEST")
         columns: list[tuple[str, Type, str | None]] = []
         lists = []
         for each in node.expression():
             value = expressions.compile(each)
             if value.type.name == "array" and value.type.element.name == "row":
-                of = value.type.element
+                type = value.type.element
                 lists.append(value.sql)
-                for at, inner in enumerate(of.types):
+                for at, inner in enumerate(type.types):
                     element = self._queries.fresh()
-                    field = f"struct_extract({element}, {string(of.field_name(at))})"
-                    columns.append((f"list_transform({value.sql}, lambda {element}: {field})", inner, of.fields[at]))
+                    field = f"struct_extract({element}, {string(type.field_name(at))})"
+                    columns.append((f"list_transform({value.sql}, lambda {element}: {field})", inner, type.fields[at]))
             elif value.type.name == "array":
                 lists.append(value.sql)
                 columns.append((value.sql, value.type.element, None))
@@ -175,11 +175,11 @@ class FromClause:
         selected = ", ".join(f"unnest({sql}) AS c{at}" for at, (sql, _, _) in enumerate(columns))
         alias = self._queries.fresh_relation()
         fields = [
-            Field(name.lower() if name else None, of, f"{alias}.c{at}") for at, (_, of, name) in enumerate(columns)
+            Field(name.lower() if name else None, type, f"{alias}.c{at}") for at, (_, type, name) in enumerate(columns)
         ]
-        return Relation(f"(SELECT {selected}) AS {alias}", tuple(fields), lateral=True)
+        return FromItem(f"(SELECT {selected}) AS {alias}", tuple(fields), lateral=True)
 
-    def _table_function(self, node: Any) -> Relation:
+    def _table_function(self, node: Any) -> FromItem:
         name = names_of(node.qualifiedName())[-1].lower()
         if name != "sequence":
             raise SqlError("FUNCTION_NOT_FOUND", f"{position(node)}Table function '{name}' not registered")
@@ -191,22 +191,22 @@ class FromClause:
         alias = self._queries.fresh_relation()
         step = given.get("step", "1")
         series = f"generate_series({given.get('start', '0')}, {given['stop']}, {step})"
-        return Relation(
+        return FromItem(
             f"(SELECT unnest({series}) AS c0) AS {alias}", (Field("sequential_number", BIGINT, f"{alias}.c0"),)
         )
 
     # -- joins -------------------------------------------------------------------------------------------------------
 
-    def _crossed(self, left: Relation, right: Relation) -> Relation:
+    def _crossed(self, left: FromItem, right: FromItem) -> FromItem:
         sql = f"{left.sql} CROSS JOIN {self._operand(right)}"
-        return Relation(sql, (*left.fields, *right.fields), joined=True)
+        return FromItem(sql, (*left.fields, *right.fields), joined=True)
 
     @staticmethod
-    def _operand(right: Relation) -> str:
+    def _operand(right: FromItem) -> str:
         sql = f"({right.sql})" if right.joined else right.sql
         return f"LATERAL {sql}" if right.lateral else sql
 
-    def _join(self, node: Any, around: Sequence[Field]) -> Relation:
+    def _join(self, node: Any, around: Sequence[Field]) -> FromItem:
         left = self._relation(node.left, around)
         seen = (*around, *left.fields)
         if node.NATURAL():
@@ -216,7 +216,7 @@ class FromClause:
         right = self._relation(node.rightRelation, seen)
         kind = node.joinType()
         side = "LEFT" if kind.LEFT() else "RIGHT" if kind.RIGHT() else "FULL" if kind.FULL() else "INNER"
-        # Rows that a join adds have NULL for partition keys: a condition on those must not limit what is read.
+        # Rows that an outer join adds have NULL for partition keys: a condition on those must not limit what is read.
         left_fields = left.fields if side in ("INNER", "LEFT") else tuple(f.without_origin() for f in left.fields)
         right_fields = right.fields if side in ("INNER", "RIGHT") else tuple(f.without_origin() for f in right.fields)
         head = f"{left.sql} {side} JOIN {self._operand(right)}"
@@ -227,11 +227,11 @@ class FromClause:
         condition = self._expressions((*around, *fields), "JOIN clause").condition(
             criteria.booleanExpression(), "JOIN ON clause"
         )
-        return Relation(f"{head} ON {condition}", fields, joined=True)
+        return FromItem(f"{head} ON {condition}", fields, joined=True)
 
     def _using(
         self, head: str, criteria: Any, side: str, left: tuple[Field, ...], right: tuple[Field, ...]
-    ) -> Relation:
+    ) -> FromItem:
         conditions, merged, gone = [], [], []
         for identifier in criteria.identifier():
             name = name_of(identifier).lower()
@@ -243,16 +243,16 @@ class FromClause:
                     code = "AMBIGUOUS_NAME" if found else "COLUMN_NOT_FOUND"
                     raise SqlError(code, f"{position(identifier)}Column '{name}' {problem}")
                 pair.append(found[0])
-            of = common_type(pair[0].type, pair[1].type)
-            if of is None:
+            type = common_type(pair[0].type, pair[1].type)
+            if type is None:
                 raise SqlError(
                     "TYPE_MISMATCH",
                     f"{position(identifier)}Column types of '{name}' do not match: {pair[0].type} vs {pair[1].type}",
                 )
-            a, b = (coerced(Typed(each.sql, each.type), of).sql for each in pair)
+            a, b = (coerced(Typed(each.sql, each.type), type).sql for each in pair)
             conditions.append(f"{a} = {b}")
             sql = {"RIGHT": b, "FULL": f"coalesce({a}, {b})"}.get(side, a)
-            merged.append(Field(name, of, sql, (), pair[0].origin if side in ("INNER", "LEFT") else None))
+            merged.append(Field(name, type, sql, (), pair[0].origin if side in ("INNER", "LEFT") else None))
             gone += pair
         rest = [each for each in (*left, *right) if each not in gone]
-        return Relation(f"{head} ON {' AND '.join(conditions)}", (*merged, *rest), joined=True)
+        return FromItem(f"{head} ON {' AND '.join(conditions)}", (*merged, *rest), joined=True)

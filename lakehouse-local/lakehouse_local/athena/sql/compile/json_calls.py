@@ -17,7 +17,7 @@ from lakehouse_local.athena.sql.types.typed import Typed, string
 
 
 def _document(self: Expressions, node: Any) -> tuple[str, str]:
-    """DuckDB's text of the JSON, and of the path in it."""
+    """Return DuckDB's text of the JSON, and of the path in it."""
     call = node.jsonPathInvocation()
     if call.jsonArgument():
         raise SqlError("NOT_SUPPORTED", f"{position(node)}JSON path variables (PASSING) are not served locally yet")
@@ -42,11 +42,11 @@ def _value(self: Expressions, node: Any) -> Typed:
     found = Typed(f"trino_json_extract_scalar({document}, {path})", VARCHAR)
     if node.type_() is None:
         return found
-    of = type_named(node.type_())
-    sql = cast(found, of)
+    type = type_named(node.type_())
+    sql = cast(found, type)
     if sql is None:
-        raise SqlError("TYPE_MISMATCH", f"{position(node)}JSON_VALUE cannot return {of}")
-    return Typed(f"TRY({sql})", of)
+        raise SqlError("TYPE_MISMATCH", f"{position(node)}JSON_VALUE cannot return {type}")
+    return Typed(f"TRY({sql})", type)
 
 
 @handles(P.JsonExistsContext)
@@ -63,7 +63,7 @@ def _query(self: Expressions, node: Any) -> Typed:
     wrapper = node.jsonQueryWrapperBehavior()
     if wrapper is not None and wrapper.WITH():
         return Typed(f"('[' || {found} || ']')", VARCHAR)
-    # A scalar is no result unless it is wrapped.
+    # A scalar is a result only with a wrapper.
     return Typed(f"CASE WHEN NOT trino_is_json_scalar({found}) THEN {found} END", VARCHAR)
 
 

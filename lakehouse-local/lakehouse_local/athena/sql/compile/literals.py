@@ -41,7 +41,7 @@ _UNITS = {"day": 86_400_000, "hour": 3_600_000, "minute": 60_000, "second": 1000
 
 
 def text_of(node: Any) -> str:
-    """What a string literal says."""
+    """Return the text that a string literal holds."""
     written: str = node.getText()
     if isinstance(node, P.UnicodeStringLiteralContext):
         escape = node.STRING().getText()[1:-1] if node.STRING() else "\\"
@@ -56,7 +56,7 @@ def text(value: str) -> Typed:
 
 
 def number(node: Any) -> Typed:
-    """A numeric literal: integer or bigint, decimal, double."""
+    """Compile a numeric literal: integer or bigint, decimal, double."""
     written: str = node.getText().replace("_", "")
     if isinstance(node, P.IntegerLiteralContext):
         value = int(written, 0) if re.match(r"-?0[xXoObB]", written) else int(written)
@@ -71,7 +71,7 @@ def number(node: Any) -> Typed:
 
 
 def decimal_of(written: str, where: str) -> Typed:
-    """A decimal with as many digits as were written."""
+    """Return a decimal whose precision and scale are those of the text."""
     match = re.fullmatch(r"\s*([+-]?)(\d*)\.?(\d*)\s*", written)
     if not match or not (match[2] or match[3]):
         raise SqlError("INVALID_LITERAL", f"{where}'{written}' is not a valid DECIMAL literal")
@@ -85,7 +85,7 @@ def decimal_of(written: str, where: str) -> Typed:
 
 
 def binary(node: Any) -> Typed:
-    """X'6162'."""
+    """Compile X'6162'."""
     digits = re.sub(r"\s", "", node.getText()[2:-1])
     if len(digits) % 2 or not re.fullmatch(r"[0-9a-fA-F]*", digits):
         raise SqlError("INVALID_LITERAL", f"{position(node)}Binary literal must contain an even number of hex digits")
@@ -97,7 +97,7 @@ def boolean(value: bool) -> Typed:
 
 
 def typed_text(kind: str, written: str, where: str) -> Typed:
-    """DATE '...', TIMESTAMP '...', DECIMAL '...' and so on."""
+    """Compile DATE '...', TIMESTAMP '...', DECIMAL '...' and so on."""
     kind = kind.lower()
     if kind == "decimal":
         return decimal_of(written, where)
@@ -170,7 +170,7 @@ def _timestamp(written: str) -> Typed | None:
 
 
 def _exists(moment: str, zone: str) -> bool:
-    """Whether a zone's clock ever shows a moment: not the hour that it leaves out in spring."""
+    """Return True if a local time exists in a zone, which the hour skipped in spring does not."""
     try:
         there = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone))
     except (ValueError, ZoneInfoNotFoundError):
@@ -187,7 +187,7 @@ def _time(written: str) -> Typed | None:
 
 
 def interval(node: Any) -> Typed:
-    """INTERVAL '1' DAY, INTERVAL '1-2' YEAR TO MONTH, INTERVAL '1 02:03:04' DAY TO SECOND."""
+    """Compile INTERVAL '1' DAY, INTERVAL '1-2' YEAR TO MONTH, INTERVAL '1 02:03:04' DAY TO SECOND."""
     written = text_of(node.string())
     first = node.from_ if hasattr(node, "from_") else node.intervalField(0)
     begin = first.getText().lower()
@@ -199,8 +199,8 @@ def interval(node: Any) -> Typed:
     value = _months(written, begin, end) if months else _milliseconds(written, begin, end)
     if value is None:
         raise SqlError("INVALID_LITERAL", f"{position(node)}'{written}' is not a valid INTERVAL literal")
-    of = YEAR_TO_MONTH if months else DAY_TO_SECOND
-    return Typed(f"CAST({sign * value} AS {'INTEGER' if months else 'BIGINT'})", of, sign * value)
+    type = YEAR_TO_MONTH if months else DAY_TO_SECOND
+    return Typed(f"CAST({sign * value} AS {'INTEGER' if months else 'BIGINT'})", type, sign * value)
 
 
 def _months(written: str, begin: str, end: str) -> int | None:
@@ -214,12 +214,12 @@ def _milliseconds(written: str, begin: str, end: str) -> int | None:
     units = list(_UNITS)
     if begin not in units or end not in units:
         return None
-    asked = units[units.index(begin) : units.index(end) + 1]
+    expected = units[units.index(begin) : units.index(end) + 1]
     parts = re.split(r"[ :]", written)
-    if len(parts) > len(asked) or not asked:
+    if len(parts) > len(expected) or not expected:
         return None
     total = 0
-    for unit, part in zip(asked, parts, strict=False):
+    for unit, part in zip(expected, parts, strict=False):
         if not re.fullmatch(r"\d+(\.\d+)?" if unit == "second" else r"\d+", part):
             return None
         total += int(Decimal(part) * _UNITS[unit])

@@ -37,35 +37,35 @@ def _predicated(self: Expressions, node: Any) -> Typed:
 
 
 def comparable(value: Typed) -> str:
-    """What DuckDB compares: of a moment with a zone the instant."""
+    """Return the text that DuckDB compares; for a timestamp with a zone this is the instant."""
     return f"struct_extract({value.sql}, 'utc')" if value.type.name == _ZONED else value.sql
 
 
 def compared(self: Expressions, a: Typed, operator: str, b: Typed, node: Any) -> str:
-    """a operator b, both turned into the type they have in common."""
-    of = common_type(a.type, b.type)
-    if of is None or (
-        of.name in ("map", "json") and operator not in ("=", "<>", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
+    """Return `a operator b`, both converted to their common type."""
+    common = common_type(a.type, b.type)
+    if common is None or (
+        common.name in ("map", "json") and operator not in ("=", "<>", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
     ):
         raise SqlError("TYPE_MISMATCH", f"{position(node)}Cannot apply operator: {a.type} {operator} {b.type}")
-    if of == UNKNOWN:
-        of = BOOLEAN
-    if of.name == "row" and operator in ("=", "<>"):
-        return _compared_rows(self, coerced(a, of), operator, coerced(b, of), node)
-    x, y = comparable(coerced(a, of)), comparable(coerced(b, of))
-    if of.name in ("double", "real") and "nan" in f"{x}{y}" and operator in _OPERATORS:
-        # DuckDB sorts NaN last and calls it equal to itself; to Trino it compares to nothing.
+    if common == UNKNOWN:
+        common = BOOLEAN
+    if common.name == "row" and operator in ("=", "<>"):
+        return _compared_rows(self, coerced(a, common), operator, coerced(b, common), node)
+    x, y = comparable(coerced(a, common)), comparable(coerced(b, common))
+    if common.name in ("double", "real") and "nan" in f"{x}{y}" and operator in _OPERATORS:
+        # DuckDB sorts NaN last and equal to itself; in Trino NaN equals nothing and is less or greater than nothing.
         unequal = "true" if operator == "<>" else "false"
         return f"(CASE WHEN isnan({x}) OR isnan({y}) THEN {unequal} ELSE {x} {operator} {y} END)"
     return f"({x} {operator} {y})"
 
 
 def _compared_rows(self: Expressions, a: Typed, operator: str, b: Typed, node: Any) -> str:
-    """Rows field by field: where nothing differs, a NULL leaves the answer open; DuckDB would compare it."""
+    """Compare rows field by field: if nothing differs, a NULL makes the result NULL; DuckDB would compare it."""
     pairs = []
-    for at, of in enumerate(a.type.types):
+    for at, type in enumerate(a.type.types):
         field = string(a.type.field_name(at))
-        x, y = (Typed(f"struct_extract({each.sql}, {field})", of) for each in (a, b))
+        x, y = (Typed(f"struct_extract({each.sql}, {field})", type) for each in (a, b))
         pairs.append(compared(self, x, operator, y, node))
     return f"({(' AND ' if operator == '=' else ' OR ').join(pairs)})"
 
@@ -92,49 +92,49 @@ def _negation(node: Any) -> str:
 def _between(self: Expressions, left: Any, node: Any) -> Typed:
     values = [self.compile(each) for each in (left, node.lower, node.upper)]
     refusal = f"{position(node)}Cannot check if {values[0].type} is BETWEEN {values[1].type} and {values[2].type}"
-    of = self.alike(values, refusal)
-    if of[0].type == UNKNOWN:
+    values = self.alike(values, refusal)
+    if values[0].type == UNKNOWN:
         return Typed("CAST(NULL AS BOOLEAN)", BOOLEAN)
-    value, low, high = map(comparable, of)
+    value, low, high = map(comparable, values)
     return Typed(f"({value} {_negation(node)}BETWEEN {low} AND {high})", BOOLEAN)
 
 
 def _in_list(self: Expressions, left: Any, node: Any) -> Typed:
     values = [self.compile(each) for each in (left, *node.expression())]
     refusal = f"{position(node)}IN value and list items must be the same type: {{0}} and {{1}}"
-    of = self.alike(values, refusal)
-    if of[0].type == UNKNOWN:
+    values = self.alike(values, refusal)
+    if values[0].type == UNKNOWN:
         return Typed("CAST(NULL AS BOOLEAN)", BOOLEAN)
-    first, *rest = map(comparable, of)
+    first, *rest = map(comparable, values)
     return Typed(f"({first} {_negation(node)}IN ({', '.join(rest)}))", BOOLEAN)
 
 
 def _in_subquery(self: Expressions, left: Any, node: Any) -> Typed:
     value = self.compile(left)
     query = one_column(self, node.query())
-    of = common_type(value.type, query.outputs[0].type)
-    if of is None:
+    common = common_type(value.type, query.outputs[0].type)
+    if common is None:
         raise SqlError(
             "TYPE_MISMATCH",
             f"{position(node)}Value expression and result of subquery must be of the same type: {value.type} vs "
             f"{query.outputs[0].type}",
         )
-    sql = query.coerced([of], self.context.compiler.fresh())
-    return Typed(f"({coerced(value, of).sql} {_negation(node)}IN ({sql}))", BOOLEAN)
+    sql = query.coerced([common], self.context.compiler.fresh())
+    return Typed(f"({coerced(value, common).sql} {_negation(node)}IN ({sql}))", BOOLEAN)
 
 
 def _quantified(self: Expressions, left: Any, node: Any) -> Typed:
     value = self.compile(left)
     query = one_column(self, node.query())
-    of = common_type(value.type, query.outputs[0].type)
+    common = common_type(value.type, query.outputs[0].type)
     operator = _OPERATORS[node.comparisonOperator().getText()]
-    if of is None:
+    if common is None:
         raise SqlError(
             "TYPE_MISMATCH", f"{position(node)}Cannot apply operator: {value.type} {operator} {query.outputs[0].type}"
         )
     quantifier = "ALL" if node.comparisonQuantifier().ALL() else "ANY"
-    sql = query.coerced([of], self.context.compiler.fresh())
-    return Typed(f"({coerced(value, of).sql} {operator} {quantifier} ({sql}))", BOOLEAN)
+    sql = query.coerced([common], self.context.compiler.fresh())
+    return Typed(f"({coerced(value, common).sql} {operator} {quantifier} ({sql}))", BOOLEAN)
 
 
 def _like(self: Expressions, left: Any, node: Any) -> Typed:
@@ -143,7 +143,7 @@ def _like(self: Expressions, left: Any, node: Any) -> Typed:
         if value.type.name not in ("varchar", "char", "unknown"):
             raise SqlError("TYPE_MISMATCH", f"{position(node)}{what} LIKE expression must evaluate to a varchar")
     texts = [coerced(each, VARCHAR).sql if each.type == UNKNOWN else each.sql for each in values]
-    # Trino's LIKE knows no escape unless one is given; DuckDB's neither.
+    # Neither Trino's LIKE nor DuckDB's has an escape character unless the query names one.
     escape = f" ESCAPE {texts[2]}" if len(texts) > 2 else ""
     if escape and len(str(values[2].constant or " ")) != 1:
         raise SqlError("INVALID_FUNCTION_ARGUMENT", f"{position(node)}Escape string must be a single character")

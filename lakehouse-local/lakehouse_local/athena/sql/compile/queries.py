@@ -10,20 +10,19 @@ from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
 from lakehouse_local.athena.sql.compile.context import Compiled, Compiler, Context, Names, Output
 from lakehouse_local.athena.sql.compile.expressions import Expressions
-from lakehouse_local.athena.sql.compile.from_clause import FromClause
-from lakehouse_local.athena.sql.compile.from_clause import Relation as FromRelation
+from lakehouse_local.athena.sql.compile.from_clause import FromClause, FromItem
 from lakehouse_local.athena.sql.compile.scope import Scan, Scope
 from lakehouse_local.athena.sql.compile.selects import Select, ordering
 from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position, unwrapped
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.grammar import parse, without_semicolon
 from lakehouse_local.athena.sql.relations import Catalogue, Relation
-from lakehouse_local.athena.sql.types import Type, common_type
+from lakehouse_local.athena.sql.types import Type, common_type, duckdb_type
 from lakehouse_local.athena.sql.types.typed import Typed
 
 
-class Statement:
-    """What all queries of a statement share: fresh names, scans, the values of question marks."""
+class Translation:
+    """The state that all queries of one statement share: fresh names, scans, the values of question marks."""
 
     def __init__(self, parameters: Sequence[str]) -> None:
         self.name, self.relation_name = Names("x"), Names("r")
@@ -33,7 +32,7 @@ class Statement:
         self._views: dict[str, Any] = {}
 
     def count_marks(self, tree: Any) -> None:
-        """Number the question marks of a tree; there must be as many values."""
+        """Number the question marks of a tree; raise SqlError unless there are as many values."""
         every = tree.parser.getTokenStream().tokens[tree.start.tokenIndex : tree.stop.tokenIndex + 1]
         tokens = [each for each in every if each.type == P.QUESTION_MARK]
         self.marks = {token.tokenIndex: at for at, token in enumerate(tokens)}
@@ -50,7 +49,7 @@ class Statement:
         return self._views[sql]
 
     def finished(self, sql: str) -> str:
-        """A query's text with the scans in it, each limited to what turned out to matter."""
+        """Return a query's text with its scans filled in, each limited to the partitions that the query needs."""
         for scan in self.scans:
             if scan.token in sql:
                 sql = sql.replace(scan.token, scan.text())
@@ -70,48 +69,48 @@ def _selected(node: Any) -> Any:
 
 
 class Queries(Compiler):
-    """Compiles the queries of one place: its WITH names and its named windows are in sight.
+    """The compiler of queries in one place, with the WITH queries and named windows that they can use.
 
-    :param catalogue: where tables are found
-    :param statement: what the whole statement shares
+    :param catalogue: the catalogue of tables and views
+    :param translation: the state that all queries of the statement share
     """
 
     def __init__(
         self,
         catalogue: Catalogue,
-        statement: Statement,
-        named: Mapping[str, Compiled | FromRelation | _Named] | None = None,
+        translation: Translation,
+        named: Mapping[str, Compiled | FromItem | _Named] | None = None,
         windows: Mapping[str, Any] | None = None,
     ) -> None:
-        self.catalogue, self.statement = catalogue, statement
+        self.catalogue, self.translation = catalogue, translation
         self._named = dict(named or {})
         self._windows = dict(windows or {})
 
-    # -- what the parts ask ------------------------------------------------------------------------------------------
+    # -- for the parts -----------------------------------------------------------------------------------------------
 
     def subquery(self, node: Any, scope: Scope) -> Compiled:
         return self.query(node, scope)
 
     def parameter(self, node: Any) -> Any:
-        return self.statement.parameters[self.statement.marks[node.start.tokenIndex]]
+        return self.translation.parameters[self.translation.marks[node.start.tokenIndex]]
 
     def window(self, name: str) -> Any:
         return self._windows.get(name)
 
     def fresh(self) -> str:
-        return self.statement.name()
+        return self.translation.name()
 
     def fresh_relation(self) -> str:
-        return self.statement.relation_name()
+        return self.translation.relation_name()
 
     def scan(self, relation: Relation) -> Scan:
-        """A table to be read."""
-        scan = Scan(relation, f"\0{len(self.statement.scans)}\0")
-        self.statement.scans.append(scan)
+        """Add a table that is read."""
+        scan = Scan(relation, f"\0{len(self.translation.scans)}\0")
+        self.translation.scans.append(scan)
         return scan
 
-    def named(self, name: str) -> Compiled | FromRelation | None:
-        """A query of WITH by its name, compiled anew where it is used: Trino puts it in its place too."""
+    def named(self, name: str) -> Compiled | FromItem | None:
+        """Return a WITH query by its name, compiled at each use: Trino inlines it too."""
         found = self._named.get(name)
         if not isinstance(found, _Named):
             return found
@@ -119,10 +118,10 @@ class Queries(Compiler):
         return _renamed(found.queries.query(found.node.query(), None), found.node)
 
     def view(self, relation: Relation) -> Compiled:
-        """A view's query, in the view's own database."""
+        """Compile a view's query, in the view's own database."""
         assert relation.view_sql is not None
         catalogue = _InDatabase(self.catalogue, relation.view_catalog, relation.view_schema)
-        query = Queries(catalogue, self.statement).query(query_of(self.statement.view(relation.view_sql)), None)
+        query = Queries(catalogue, self.translation).query(query_of(self.translation.view(relation.view_sql)), None)
         if len(query.outputs) != len(relation.columns):
             raise SqlError(
                 "VIEW_IS_STALE", "a view is stale or in invalid state: its columns are no longer its query's"
@@ -132,14 +131,14 @@ class Queries(Compiler):
     # -- queries -----------------------------------------------------------------------------------------------------
 
     def query(self, node: Any, parent: Scope | None) -> Compiled:
-        """A query with its WITH."""
+        """Compile a query with its WITH."""
         if not node.with_():
             return self.query_without_with(node.queryNoWith(), parent)
         inside = self._with(node.with_())
         compiled = inside.query_without_with(node.queryNoWith(), parent)
         for each in inside._named.values():
             if isinstance(each, _Named) and not each.used:
-                inside.named(name_of(each.node.name).lower())  # what nobody uses must be right all the same
+                inside.named(name_of(each.node.name).lower())  # an unused query must be valid too
         return compiled
 
     def _with(self, node: Any) -> Queries:
@@ -152,22 +151,22 @@ class Queries(Compiler):
                     "DUPLICATE_NAMED_QUERY", f"{position(each)}WITH query name '{name}' specified more than once"
                 )
             own.add(name)
-            before = Queries(self.catalogue, self.statement, named, self._windows)
+            before = Queries(self.catalogue, self.translation, named, self._windows)
             if node.RECURSIVE() and _mentions(each.query(), name):
                 named[name] = before.recursive(each, name)
             else:
                 named[name] = _Named(each, before)
-        return Queries(self.catalogue, self.statement, named, self._windows)
+        return Queries(self.catalogue, self.translation, named, self._windows)
 
     def recursive(self, node: Any, name: str) -> Compiled:
-        """WITH RECURSIVE: a query that begins with one part and goes on with another."""
+        """Compile a query of WITH RECURSIVE: a first part, and a step that is repeated."""
         term = unwrapped(node.query())
         if not isinstance(term, P.SetOperationContext) or term.operator.type != P.UNION:
             raise SqlError("INVALID_RECURSIVE_REFERENCE", f"{position(node)}recursive reference outside of the step")
         first = _renamed(self.term(term.left, None), node)
         alias, table = self.fresh_relation(), self.fresh_relation()
-        relation = FromRelation(f"{table} AS {alias}", tuple(first.fields(alias)))
-        step = Queries(self.catalogue, self.statement, {**self._named, name: relation}, self._windows).term(
+        relation = FromItem(f"{table} AS {alias}", tuple(first.fields(alias)))
+        step = Queries(self.catalogue, self.translation, {**self._named, name: relation}, self._windows).term(
             term.right, None
         )
         types = [each.type for each in first.outputs]
@@ -181,7 +180,7 @@ class Queries(Compiler):
         return Compiled(f"WITH RECURSIVE {table}({names}) AS ({body}) SELECT {names} FROM {table}", first.outputs)
 
     def query_without_with(self, node: Any, parent: Scope | None) -> Compiled:
-        """A query with its ORDER BY and LIMIT."""
+        """Compile a query with its ORDER BY and LIMIT."""
         term = _plain_term(node.queryTerm())
         if isinstance(term, P.QuerySpecificationContext):
             return self._select(term, parent, node)
@@ -198,11 +197,11 @@ class Queries(Compiler):
 
     def _select(self, node: Any, parent: Scope | None, tail: Any) -> Compiled:
         windows = {name_of(each.name).lower(): each.windowSpecification() for each in node.windowDefinition()}
-        here = Queries(self.catalogue, self.statement, self._named, {**self._windows, **windows}) if windows else self
+        here = Queries(self.catalogue, self.translation, self._named, {**self._windows, **windows}) if windows else self
         return Select(here, node, parent).compile(tail)
 
     def term(self, node: Any, parent: Scope | None) -> Compiled:
-        """SELECT, VALUES, TABLE, a set operation, or a query in parentheses."""
+        """Compile SELECT, VALUES, TABLE, a set operation, or a query in parentheses."""
         node = _plain_term(node)
         if isinstance(node, P.SetOperationContext):
             return self._set_operation(node, parent)
@@ -227,16 +226,16 @@ class Queries(Compiler):
             )
         types = []
         for at, (x, y) in enumerate(zip(a, b, strict=True), 1):
-            of = common_type(x.type, y.type)
-            if of is None:
+            type = common_type(x.type, y.type)
+            if type is None:
                 raise SqlError(
                     "TYPE_MISMATCH",
                     f"{position(node)}column {at} in {operator} query has incompatible types: {x.type}, {y.type}",
                 )
-            types.append(of)
+            types.append(type)
         every = " ALL" if node.setQuantifier() and node.setQuantifier().ALL() else ""
         left, right = (side.coerced(types, self.fresh_relation()) for side in sides)
-        outputs = tuple(Output(x.name, of) for x, of in zip(a, types, strict=True))
+        outputs = tuple(Output(x.name, type) for x, type in zip(a, types, strict=True))
         return Compiled(f"({left}) {operator}{every} ({right})", outputs)
 
     def _values(self, node: Any, parent: Scope | None) -> Compiled:
@@ -260,7 +259,7 @@ class Queries(Compiler):
 
 @dataclass
 class _Named:
-    """A query of WITH, and the place that it stands in."""
+    """A query of WITH, and the compiler of the place where it was defined."""
 
     node: Any
     queries: Queries
@@ -268,18 +267,16 @@ class _Named:
 
 
 def values_of(columns: Sequence[Sequence[str]], types: Sequence[Type]) -> Compiled:
-    """VALUES of cells that have their columns' types already."""
-    from lakehouse_local.athena.sql.types import duckdb_type
-
+    """Return VALUES of cells that already have their columns' types."""
     names = [f"c{at}" for at in range(len(columns))]
     rows = ", ".join(f"({', '.join(cells)})" for cells in zip(*columns, strict=True))
-    typed = ", ".join(f"CAST({name} AS {duckdb_type(of)}) AS {name}" for name, of in zip(names, types, strict=True))
+    typed = ", ".join(f"CAST({name} AS {duckdb_type(type)}) AS {name}" for name, type in zip(names, types, strict=True))
     sql = f"SELECT {typed} FROM (VALUES {rows}) AS v({', '.join(names)})"
-    return Compiled(sql, tuple(Output(None, of) for of in types))
+    return Compiled(sql, tuple(Output(None, type) for type in types))
 
 
 class _InDatabase(Catalogue):
-    """A catalogue in which names without a database mean another one."""
+    """A catalogue with another default for names without a database."""
 
     def __init__(self, catalogue: Catalogue, catalog: str | None, schema: str | None) -> None:
         self._catalogue, self._catalog, self._schema = catalogue, catalog, schema
@@ -291,7 +288,7 @@ class _InDatabase(Catalogue):
 
 
 def query_of(tree: Any) -> Any:
-    """The query that a statement is; raises SqlError where it is something else."""
+    """Return the query that a statement consists of; raise SqlError if it is another statement."""
     node = tree
     while node is not None and not isinstance(node, P.QueryContext):
         inner = [child for child in node.children or () if hasattr(child, "children")]
@@ -308,7 +305,7 @@ def _plain_term(node: Any) -> Any:
 
 
 def _renamed(query: Compiled, node: Any) -> Compiled:
-    """A WITH query under the column names that it was given."""
+    """Return a WITH query with the column names of its alias list."""
     if not node.columnAliases():
         return query
     names = [name_of(each).lower() for each in node.columnAliases().identifier()]

@@ -1,4 +1,4 @@
-"""What names mean: the columns that a part of a query can see, and the tables they come from."""
+"""Name resolution: the columns that a part of a query can use, and the tables that they come from."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from lakehouse_local.athena.sql.types import Type
 
 @dataclass(eq=False)
 class Scan:
-    """A table being read, and what is known of the partitions that matter; its text is made when all is known."""
+    """A table that is read, and the conditions on its partition keys; its text is made when all of them are known."""
 
     relation: Relation
     token: str
     conditions: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """DuckDB's table expression."""
+        """Return DuckDB's table expression."""
         assert self.relation.source
         return self.relation.source(" AND ".join(self.conditions) or None)
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column in sight.
+    """A column that a name can refer to.
 
     :param name: lower case; None for a column without a name
     :param sql: DuckDB's text of it
-    :param qualifier: what may stand before its name: an alias, or the parts of a table's name
-    :param origin: the scan and partition key that it passes on unchanged: a condition on it limits what is read
+    :param qualifier: the qualifier of its name: an alias, or the parts of a table's name
+    :param origin: the scan and partition key whose values it has unchanged: a condition on it limits what is read
+    :param selected: whether it is a name that SELECT gives, for ORDER BY
     """
 
     name: str | None
@@ -39,10 +40,10 @@ class Field:
     sql: str
     qualifier: tuple[str, ...] = ()
     origin: tuple[Scan, str] | None = None
-    selected: bool = False  # a name that SELECT gives, in sight of ORDER BY
+    selected: bool = False
 
     def matches(self, qualifier: Sequence[str]) -> bool:
-        """Whether it may be called by this qualifier."""
+        """Return True if this qualifier may stand before its name."""
         return not qualifier or tuple(qualifier) == self.qualifier[-len(qualifier) :]
 
     def without_origin(self) -> Field:
@@ -51,7 +52,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Found:
-    """A resolved name: the column, what of the name is left (fields of a row), whether it is an outer query's."""
+    """A resolved name: the column, the rest of the name (fields of a row), and whether it is an outer query's."""
 
     field: Field
     rest: tuple[str, ...]
@@ -59,7 +60,7 @@ class Found:
 
 
 class Scope:
-    """Columns in sight, then those of the query around."""
+    """The columns of a query, then those of the enclosing query."""
 
     def __init__(self, fields: Iterable[Field], parent: Scope | None = None, *, same_query: bool = False) -> None:
         self.fields = tuple(fields)
@@ -67,12 +68,12 @@ class Scope:
         self._same_query = same_query  # the parent's columns are this query's too
 
     def find(self, parts: Sequence[str], position: str) -> Found | None:
-        """What a dotted name means; raises SqlError AMBIGUOUS_NAME."""
+        """Resolve a dotted name, or return None; raises SqlError AMBIGUOUS_NAME."""
         lower = [part.lower() for part in parts]
         scope: Scope | None = self
         outer = False
         while scope is not None:
-            # The longest way to read it as a column wins: schema.table.column before column.field.field.
+            # The reading with the longest qualifier wins: schema.table.column before column.field.field.
             for length in range(len(lower), 0, -1):
                 name, qualifier = lower[length - 1], lower[: length - 1]
                 found = [each for each in scope.fields if each.name == name and each.matches(qualifier)]

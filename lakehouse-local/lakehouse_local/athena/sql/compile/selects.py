@@ -1,4 +1,4 @@
-"""SELECT ... FROM ... WHERE ... GROUP BY ... HAVING, and ORDER BY, which sees what is selected."""
+"""SELECT ... FROM ... WHERE ... GROUP BY ... HAVING, and ORDER BY, which can use the selected names."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Item:
-    """Something selected: an expression, or a column that an asterisk stands for."""
+class SelectItem:
+    """A select item: an expression, or one column of an asterisk."""
 
     name: str | None
     node: Any = None
@@ -44,11 +44,11 @@ class Item:
 
 
 class Select:
-    """One query specification.
+    """The compiler of one query specification.
 
-    :param queries: the compiler of this place
+    :param queries: the compiler of queries in this place
     :param node: the QuerySpecification
-    :param parent: the columns of the query around
+    :param parent: the columns of the enclosing query
     """
 
     def __init__(self, queries: Queries, node: Any, parent: Scope | None) -> None:
@@ -63,7 +63,7 @@ class Select:
         return Expressions(Context(self._scope, self._queries, clause, **more))
 
     def compile(self, tail: Any) -> Compiled:
-        """The query; `tail` is the queryNoWith whose ORDER BY and LIMIT belong to it, or None."""
+        """Compile the query; `tail` is the queryNoWith whose ORDER BY and LIMIT belong to it, or None."""
         node = self._node
         sort_items = tail.sortItem() if tail is not None else []
         nodes = [each.node for each in self._items if each.node is not None]
@@ -83,33 +83,35 @@ class Select:
         distinct = bool(node.setQuantifier() and node.setQuantifier().DISTINCT())
         outputs = self._outputs(values, grouped=aggregated, tail=tail)
         ordered = (
-            ordering(self._queries, tail, self._of_order(select, values), values, self._items, distinct) if tail else ""
+            ordering(self._queries, tail, self._order_by_expressions(select, values), values, self._items, distinct)
+            if tail
+            else ""
         )
         columns = ", ".join(f"{_stored(value)} AS c{at}" for at, value in enumerate(values))
         head = f"SELECT {'DISTINCT ' if distinct else ''}{columns}"
         return Compiled(f"{head}{self._from}{where}{group_by}{having}{ordered}", outputs)
 
-    # -- what is selected --------------------------------------------------------------------------------------------
+    # -- select items ------------------------------------------------------------------------------------------------
 
-    def _expanded(self, node: Any) -> list[Item]:
+    def _expanded(self, node: Any) -> list[SelectItem]:
         if isinstance(node, P.SelectSingleContext):
             if node.identifier():
-                return [Item(name_of(node.identifier()).lower(), node.expression())]
+                return [SelectItem(name_of(node.identifier()).lower(), node.expression())]
             parts = dotted(node.expression())
-            return [Item(parts[-1].lower() if parts else None, node.expression())]
+            return [SelectItem(parts[-1].lower() if parts else None, node.expression())]
         if node.primaryExpression() is None:
             if not self._fields and not self._node.FROM():
                 raise SqlError("SYNTAX_ERROR", f"{position(node)}SELECT * not allowed in queries without FROM clause")
-            return [Item(field.name, field=field) for field in self._fields]
+            return [SelectItem(field.name, field=field) for field in self._fields]
         return self._all_of(node)
 
-    def _all_of(self, node: Any) -> list[Item]:
+    def _all_of(self, node: Any) -> list[SelectItem]:
         parts = dotted(node.primaryExpression())
         found = [
             field for field in self._fields if parts and field.qualifier and field.matches([p.lower() for p in parts])
         ]
         if found:
-            items = [Item(field.name, field=field) for field in found]
+            items = [SelectItem(field.name, field=field) for field in found]
         else:
             value = self._expressions("SELECT clause").compile(node.primaryExpression())
             if value.type.name != "row":
@@ -117,7 +119,7 @@ class Select:
                     "TABLE_NOT_FOUND", f"{position(node)}Unable to resolve reference {shown(node.primaryExpression())}"
                 )
             items = [
-                Item(name, field=Field(name, value.type.type_at(at), f"struct_extract({value.sql}, {at + 1})"))
+                SelectItem(name, field=Field(name, value.type.type_at(at), f"struct_extract({value.sql}, {at + 1})"))
                 for at, name in enumerate(value.type.fields)
             ]
         if node.columnAliases():
@@ -130,7 +132,7 @@ class Select:
             items = [replace(item, name=name) for item, name in zip(items, names, strict=True)]
         return items
 
-    def _value(self, select: Expressions, item: Item) -> Typed:
+    def _value(self, select: Expressions, item: SelectItem) -> Typed:
         if item.field is None:
             return select.compile(item.node)
         groups = select.context.groups
@@ -143,7 +145,10 @@ class Select:
         return Typed(item.field.sql, item.field.type)
 
     def _outputs(self, values: Sequence[Typed], *, grouped: bool, tail: Any) -> tuple[Output, ...]:
-        """The columns; one that passes a partition key on keeps that, unless rows are left out before or counted."""
+        """Return the columns.
+
+        A column that is a partition key keeps its origin, unless a condition on it would change the result: with LIMIT
+        or OFFSET, window functions, or groups that exist without rows."""
         cut = tail is not None and (tail.OFFSET() or tail.LIMIT() or tail.FETCH())
         looked_at = any(has_window(item.node) for item in self._items if item.node is not None)
         every_group = not grouped or (self._node.groupBy() and not _has_grouping_sets(self._node.groupBy()))
@@ -155,7 +160,7 @@ class Select:
             outputs.append(Output(item.name, value.type, origin))
         return tuple(outputs)
 
-    def _origin(self, item: Item) -> Any:
+    def _origin(self, item: SelectItem) -> Any:
         if item.field is not None:
             return item.field.origin
         parts = dotted(item.node)
@@ -174,7 +179,7 @@ class Select:
         return f" WHERE {condition}"
 
     def _prune(self, part: Any) -> None:
-        """Tell a scan of a condition on nothing but its partition keys."""
+        """Limit a scan by a condition that depends on its partition keys alone."""
         scans = {id(scan): scan for scan in self._scans_of(part)}
         if len(scans) != 1 or has_subquery(part):
             return
@@ -245,7 +250,7 @@ class Select:
             )
         value = expressions.compile(item.node)
         groups.add(item.node, value)
-        # A constant alone would be an ordinal to DuckDB.
+        # DuckDB would take a constant alone for an ordinal.
         return (
             f"({value.sql})"
             if integer_literal(item.node) is None
@@ -254,8 +259,8 @@ class Select:
 
     # -- ORDER BY ----------------------------------------------------------------------------------------------------
 
-    def _of_order(self, select: Expressions, values: Sequence[Typed]) -> Expressions:
-        """ORDER BY sees the names that SELECT gives, and behind them the columns."""
+    def _order_by_expressions(self, select: Expressions, values: Sequence[Typed]) -> Expressions:
+        """Return the compiler of ORDER BY, which can use the names that SELECT gives, then the columns."""
         given = [
             Field(item.name, value.type, value.sql, selected=True)
             for item, value in zip(self._items, values, strict=True)
@@ -282,10 +287,10 @@ def ordering(
     node: Any,
     expressions: Expressions,
     values: Sequence[Typed],
-    items: Sequence[Item],
+    items: Sequence[SelectItem],
     distinct: bool = False,
 ) -> str:
-    """ORDER BY, OFFSET, LIMIT and FETCH."""
+    """Compile ORDER BY, OFFSET, LIMIT and FETCH."""
     keys = [_sort_key(item, expressions, values, items, distinct) for item in node.sortItem()]
     text = f" ORDER BY {', '.join(keys)}" if keys else ""
     limit = node.limit.rowCount() if node.limit is not None and node.limit.rowCount() else None
@@ -313,7 +318,7 @@ def _count(queries: Queries, node: Any) -> str:
 
 
 def _sort_key(
-    item: Any, expressions: Expressions, values: Sequence[Typed], items: Sequence[Item], distinct: bool
+    item: Any, expressions: Expressions, values: Sequence[Typed], items: Sequence[SelectItem], distinct: bool
 ) -> str:
     node, direction = item.expression(), windows.direction(item)
     ordinal = integer_literal(node)
@@ -333,11 +338,11 @@ def _sort_key(
             )
     key = comparable(value)
     at = next((at for at, each in enumerate(values, 1) if each.sql == key), None)
-    # By its number where it is selected: the same text twice is not the same expression to DuckDB everywhere.
+    # A selected expression goes by its number: DuckDB does not always recognise the same text as the same expression.
     return f"{at if at else key}{direction}"
 
 
-def _ordered(node: Any, expressions: Expressions, items: Sequence[Item], values: Sequence[Typed]) -> Typed:
+def _ordered(node: Any, expressions: Expressions, items: Sequence[SelectItem], values: Sequence[Typed]) -> Typed:
     scope = expressions.context.scope
     same = canonical(node, scope)
     for item, value in zip(items, values, strict=False):
@@ -345,7 +350,7 @@ def _ordered(node: Any, expressions: Expressions, items: Sequence[Item], values:
             return value
     parts = dotted(node)
     if parts and len(parts) == 1 and expressions.context.groups is not None:
-        # A name given in SELECT stands for what it names, also where only groups may stand.
+        # A name that SELECT gives may be used even where only grouping expressions are allowed.
         for item, value in zip(items, values, strict=False):
             if item.name == parts[0].lower():
                 return value

@@ -1,4 +1,4 @@
-"""Reading the parse tree: names, positions, and questions asked of a whole subtree."""
+"""Reading the parse tree: names, positions, and properties of a whole subtree."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _AGGREGATES = frozenset(
 
 
 def position(node: Any) -> str:
-    """`line 1:8: `, as Trino begins its complaints."""
+    """Return `line 1:8: `, the beginning of Trino's messages."""
     token = node if hasattr(node, "line") else node.start
     return f"line {token.line}:{token.column + 1}: "
 
 
 def name_of(identifier: Any) -> str:
-    """An identifier's name, quotes removed."""
+    """Return an identifier's name without quotes."""
     text: str = identifier.getText()
     return text[1:-1].replace('""', '"') if text.startswith('"') else text
 
 
 def names_of(qualified: Any) -> list[str]:
-    """The parts of a dotted name."""
+    """Return the parts of a dotted name."""
     return [name_of(each) for each in qualified.identifier()]
 
 
@@ -37,7 +37,7 @@ def children(node: Any) -> list[Any]:
 
 
 def unwrapped(node: Any) -> Any:
-    """A node without the rules around it that hold nothing else, parentheses included."""
+    """Return the innermost node of a chain of nodes with one child each, and without parentheses."""
     while True:
         inner = children(node)
         if isinstance(node, P.ParenthesizedExpressionContext):
@@ -49,7 +49,7 @@ def unwrapped(node: Any) -> Any:
 
 
 def dotted(node: Any) -> list[str] | None:
-    """The parts of `a.b.c` where a node is nothing but a name."""
+    """Return the parts of `a.b.c` if a node is a name, else None."""
     if isinstance(node, P.QualifiedNameContext):
         return names_of(node)
     node = unwrapped(node)
@@ -62,7 +62,7 @@ def dotted(node: Any) -> list[str] | None:
 
 
 def within(node: Any) -> Iterator[Any]:
-    """A node and all below it, subqueries left out."""
+    """Yield a node and all nodes below it, except for subqueries."""
     yield node
     for child in children(node):
         if not isinstance(child, _SUBQUERIES):
@@ -70,7 +70,7 @@ def within(node: Any) -> Iterator[Any]:
 
 
 def is_aggregate(node: Any) -> bool:
-    """Whether a node is a call of an aggregate function, not of a window's."""
+    """Return True if a node is a call of an aggregate function without OVER."""
     if isinstance(node, P.ListaggContext):
         return True
     if not isinstance(node, P.FunctionCallContext) or node.over():
@@ -91,7 +91,7 @@ def has_subquery(node: Any) -> bool:
 
 
 def conjuncts(node: Any) -> Iterator[Any]:
-    """The parts of a condition that all must hold."""
+    """Yield the parts of a condition that AND joins."""
     node = unwrapped(node)
     if isinstance(node, P.AndContext):
         for part in node.booleanExpression():
@@ -101,7 +101,7 @@ def conjuncts(node: Any) -> Iterator[Any]:
 
 
 def integer_literal(node: Any) -> int | None:
-    """The number that a node is, if it is a whole one without a sign: an ordinal."""
+    """Return the number if a node is an integer literal without a sign (an ordinal), else None."""
     node = unwrapped(node)
     if isinstance(node, P.IntegerLiteralContext) and not node.MINUS():
         return int(node.getText().replace("_", ""), 0)
@@ -109,7 +109,7 @@ def integer_literal(node: Any) -> int | None:
 
 
 def shown(node: Any) -> str:
-    """A node's text as it was written."""
+    """Return a node's text as the statement has it."""
     stream = node.start.getInputStream()
     text: str = stream.strdata[node.start.start : node.stop.stop + 1]
     return text

@@ -1,4 +1,4 @@
-"""OVER (...) and ORDER BY."""
+"""Window specifications and sort items: OVER (...) and ORDER BY."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _UNSORTABLE = ("map", "json", "hyperloglog")
 
 
 def direction(item: Any) -> str:
-    """ASC or DESC and where NULLs go: last, unless said otherwise."""
+    """Return ASC or DESC and the place of NULLs, which is last by default."""
     descending = " DESC" if item.ordering is not None and item.ordering.type == P.DESC else ""
     first = item.nullOrdering is not None and item.nullOrdering.type == P.FIRST
     return f"{descending} NULLS {'FIRST' if first else 'LAST'}"
 
 
 def sort_key(self: Expressions, node: Any) -> str:
-    """What DuckDB sorts by."""
+    """Return the expression that DuckDB sorts by."""
     value = self.compile(node)
     if value.type.name in _UNSORTABLE:
         raise SqlError(
@@ -35,14 +35,14 @@ def sort_key(self: Expressions, node: Any) -> str:
 
 
 def order_by(self: Expressions, items: Sequence[Any]) -> str:
-    """` ORDER BY ...` of sort items, or nothing."""
+    """Return ` ORDER BY ...` of sort items, or an empty text."""
     if not items:
         return ""
     return " ORDER BY " + ", ".join(f"{sort_key(self, item.expression())}{direction(item)}" for item in items)
 
 
 def specification(self: Expressions, over: Any) -> str:
-    """What stands inside OVER's parentheses."""
+    """Return the text inside OVER's parentheses."""
     inner = self.within(windows=False)
     specifications = _resolved(self, over)
     partition: list[Any] = next((each.partition for each in specifications if each.partition), [])
@@ -59,7 +59,7 @@ def specification(self: Expressions, over: Any) -> str:
 
 
 def _resolved(self: Expressions, over: Any) -> list[Any]:
-    """A window's specification and those that it builds on."""
+    """Return a window's specification and those that it refers to."""
     found = []
     name, specification = over.windowName, over.windowSpecification()
     while True:

@@ -1,21 +1,21 @@
-"""Aggregates. A builder's `aggregate(function, args...)` is one of DuckDB's with the call's DISTINCT, FILTER, OVER."""
+"""Aggregates. A builder's `aggregate(function, args...)` is DuckDB's function with the call's DISTINCT, FILTER, OVER."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from lakehouse_local.athena.sql.functions.numbers import divided, unscaled
-from lakehouse_local.athena.sql.functions.signatures import Call, Overload, built
+from lakehouse_local.athena.sql.functions.signatures import FunctionCall, Overload, built
 from lakehouse_local.athena.sql.types import duckdb_type
 from lakehouse_local.athena.sql.types.typed import Typed
 
-Builder = Callable[[Call], "str | Typed"]
+Builder = Callable[[FunctionCall], "str | Typed"]
 
 
 def _plain(function: str) -> Builder:
-    """DuckDB's aggregate of this name, cast to Trino's type."""
+    """Return a builder with DuckDB's aggregate of this name, cast to Trino's type."""
 
-    def build(call: Call) -> str:
+    def build(call: FunctionCall) -> str:
         assert call.aggregate
         return f"CAST({call.aggregate(function, *call.sql)} AS {duckdb_type(call.returns)})"
 
@@ -23,16 +23,16 @@ def _plain(function: str) -> Builder:
 
 
 def _same(function: str) -> Builder:
-    """DuckDB's aggregate of this name, whose type is Trino's as it is."""
+    """Return a builder with DuckDB's aggregate of this name, which already has Trino's type."""
 
-    def build(call: Call) -> str:
+    def build(call: FunctionCall) -> str:
         assert call.aggregate
         return call.aggregate(function, *call.sql)
 
     return build
 
 
-def _average_of_decimals(call: Call) -> Typed:
+def _average_of_decimals(call: FunctionCall) -> Typed:
     assert call.aggregate
     value = call.args[0]
     total = Typed(f"{call.aggregate('sum', value.sql)}", value.type)
@@ -42,22 +42,22 @@ def _average_of_decimals(call: Call) -> Typed:
 
 
 def _if(function: str, condition: str = "{0}") -> Builder:
-    def build(call: Call) -> str:
+    def build(call: FunctionCall) -> str:
         assert call.aggregate
         return call.aggregate(function, condition.format(*call.sql))
 
     return build
 
 
-def _any(call: Call) -> str:
+def _any(call: FunctionCall) -> str:
     assert call.aggregate
     return call.aggregate("any_value", call.sql[0])
 
 
 def _by(function: str) -> Builder:
-    """max_by(x, y): DuckDB's arg_max passes over a NULL x, Trino does not."""
+    """Return a builder of max_by(x, y): DuckDB's arg_max skips a NULL x, Trino does not."""
 
-    def build(call: Call) -> str:
+    def build(call: FunctionCall) -> str:
         assert call.aggregate
         found = call.aggregate(function, f"{{'v': {call.sql[0]}}}", call.sql[1])
         return f"struct_extract({found}, 'v')"
@@ -66,14 +66,14 @@ def _by(function: str) -> Builder:
 
 
 def _n_by(function: str) -> Builder:
-    def build(call: Call) -> str:
+    def build(call: FunctionCall) -> str:
         assert call.aggregate
         return call.aggregate(function, *call.sql)
 
     return build
 
 
-def _percentile(call: Call) -> str:
+def _percentile(call: FunctionCall) -> str:
     assert call.aggregate
     values = call.aggregate("list", call.sql[0], where_not_null=call.sql[0])
     if call.args[-1].type.name != "array":
@@ -82,8 +82,8 @@ def _percentile(call: Call) -> str:
     return f"list_transform({call.sql[-1]}, lambda {p}: trino_percentile({values}, {p}))"
 
 
-def _map_of(call: Call) -> str:
-    """map_agg: a key's first value wins."""
+def _map_of(call: FunctionCall) -> str:
+    """Build map_agg, which keeps a key's first value."""
     assert call.aggregate
     e, i = call.fresh(), call.fresh()
     entries = call.aggregate("list", f"{{'key': {call.sql[0]}, 'value': {call.sql[1]}}}", where_not_null=call.sql[0])
@@ -92,7 +92,7 @@ def _map_of(call: Call) -> str:
     return f"map_from_entries({firsts})"
 
 
-def _multimap_of(call: Call) -> str:
+def _multimap_of(call: FunctionCall) -> str:
     assert call.aggregate
     k, e = call.fresh(), call.fresh()
     entries = call.aggregate("list", f"{{'key': {call.sql[0]}, 'value': {call.sql[1]}}}", where_not_null=call.sql[0])
@@ -104,7 +104,7 @@ def _multimap_of(call: Call) -> str:
     return f"map_from_entries(list_transform({keys}, lambda {k}: {{'key': {k}, 'value': {values}}}))"
 
 
-def _map_union(call: Call) -> str:
+def _map_union(call: FunctionCall) -> str:
     assert call.aggregate
     e, i = call.fresh(), call.fresh()
     entries = f"flatten({call.aggregate('list', f'map_entries({call.sql[0]})', where_not_null=call.sql[0])})"
@@ -113,37 +113,37 @@ def _map_union(call: Call) -> str:
     return f"map_from_entries({firsts})"
 
 
-def _reduce(call: Call) -> str:
+def _reduce(call: FunctionCall) -> str:
     assert call.aggregate
     state, element = call.fresh(), call.fresh()
     values = call.aggregate("list", call.sql[0], where_not_null=call.sql[0])
     return f"list_reduce({values}, lambda {state}, {element}: {call.lambdas[0](state, element)}, {call.sql[1]})"
 
 
-def _skewness(call: Call) -> str:
-    """Of the population; DuckDB's is of a sample."""
+def _skewness(call: FunctionCall) -> str:
+    """Build the skewness of a population; DuckDB's is that of a sample."""
     assert call.aggregate
     n = f"CAST({call.aggregate('count', call.sql[0])} AS DOUBLE)"
     found = call.aggregate("skewness", call.sql[0])
     return f"CASE WHEN {n} > 2 THEN {found} * ({n} - 2) / sqrt({n} * ({n} - 1)) END"
 
 
-def _listagg(call: Call) -> str:
+def _listagg(call: FunctionCall) -> str:
     assert call.aggregate
     return call.aggregate("string_agg", call.sql[0], call.sql[1] if len(call.sql) > 1 else "''")
 
 
-def _geometric_mean(call: Call) -> str:
+def _geometric_mean(call: FunctionCall) -> str:
     assert call.aggregate
     return f"exp({call.aggregate('avg', f'trino_ln({call.sql[0]})')})"
 
 
-def _histogram(call: Call) -> str:
+def _histogram(call: FunctionCall) -> str:
     assert call.aggregate
     return f"CAST({call.aggregate('histogram', call.sql[0])} AS {duckdb_type(call.returns)})"
 
 
-def _numeric_histogram(call: Call) -> str:
+def _numeric_histogram(call: FunctionCall) -> str:
     assert call.aggregate
     values = call.aggregate("histogram", call.sql[1])
     return f"CAST({values} AS {duckdb_type(call.returns)})"

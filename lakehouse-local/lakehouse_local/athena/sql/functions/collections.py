@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.functions.signatures import Call, built, table
+from lakehouse_local.athena.sql.functions.signatures import FunctionCall, built, table
 from lakehouse_local.athena.sql.types import DATE, VARCHAR, YEAR_TO_MONTH, Type, array, duckdb_type, map_of, row
 from lakehouse_local.athena.sql.types.casts import coerced, convert
 from lakehouse_local.athena.sql.types.typed import Typed, quoted, string
 
 
-def _mapped(call: Call) -> str:
+def _mapped(call: FunctionCall) -> str:
     name = call.fresh()
     return f"list_transform({call.sql[0]}, lambda {name}: {call.lambdas[0](name)})"
 
 
-def _filtered(call: Call) -> str:
+def _filtered(call: FunctionCall) -> str:
     name = call.fresh()
     return f"list_filter({call.sql[0]}, lambda {name}: {call.lambdas[0](name)})"
 
 
 def _matched(macro: str, negated: bool = False):  # type: ignore[no-untyped-def]
-    def build(call: Call) -> str:
+    def build(call: FunctionCall) -> str:
         found = f"{macro}({_mapped(call)})"
         return f"(NOT {found})" if negated else found
 
     return build
 
 
-def _reduced(call: Call) -> str:
+def _reduced(call: FunctionCall) -> str:
     state, element = call.fresh(), call.fresh()
     values, initial = call.sql[0], call.sql[1]
     step = call.lambdas[0](state, element)
@@ -35,14 +35,14 @@ def _reduced(call: Call) -> str:
     return call.lambdas[1](total)
 
 
-def _zipped_with(call: Call) -> str:
+def _zipped_with(call: FunctionCall) -> str:
     name = call.fresh()
     a, b = call.sql[:2]
     pair = (f"struct_extract({name}, 1)", f"struct_extract({name}, 2)")
     return f"list_transform(list_zip({a}, {b}), lambda {name}: {call.lambdas[0](*pair)})"
 
 
-def _entries(call: Call, key: str | None, value: str | None, keep: str | None = None) -> str:
+def _entries(call: FunctionCall, key: str | None, value: str | None, keep: str | None = None) -> str:
     name = call.fresh()
     k, v = f"struct_extract({name}, 'key')", f"struct_extract({name}, 'value')"
     entries = f"map_entries({call.sql[0]})"
@@ -53,8 +53,8 @@ def _entries(call: Call, key: str | None, value: str | None, keep: str | None = 
     return f"map_from_entries(list_transform({entries}, lambda {name}: {entry}))"
 
 
-def _compared(call: Call) -> str:
-    """array_sort by a comparator: an element goes where the number of those before it says."""
+def _compared(call: FunctionCall) -> str:
+    """Build array_sort by a comparator: an element's place is the number of elements before it."""
     e, i, o, j, r = (call.fresh() for _ in range(5))
     values = call.sql[0]
     before = f"{call.lambdas[0](o, e)} < 0 OR ({call.lambdas[0](o, e)} = 0 AND {j} < {i})"
@@ -63,35 +63,35 @@ def _compared(call: Call) -> str:
     return f"list_transform({ranked}, lambda {r}: struct_extract({r}, 'v'))"
 
 
-def _zipped(call: Call) -> Typed:
+def _zipped(call: FunctionCall) -> Typed:
     name = call.fresh()
     types = [arg.type.element for arg in call.args]
     fields = ", ".join(f"'field{i}': struct_extract({name}, {i + 1})" for i in range(len(types)))
     sql = f"list_transform(list_zip({', '.join(call.sql)}), lambda {name}: {{{fields}}})"
-    return Typed(sql, array(row(*((None, of) for of in types))))
+    return Typed(sql, array(row(*((None, type) for type in types))))
 
 
-def _map_entries(call: Call) -> Typed:
+def _map_entries(call: FunctionCall) -> Typed:
     name = call.fresh()
-    of = call.args[0].type
+    type = call.args[0].type
     entry = f"{{'field0': struct_extract({name}, 'key'), 'field1': struct_extract({name}, 'value')}}"
     sql = f"list_transform(map_entries({call.sql[0]}), lambda {name}: {entry})"
-    return Typed(sql, array(row((None, of.type_at(0)), (None, of.type_at(1)))))
+    return Typed(sql, array(row((None, type.type_at(0)), (None, type.type_at(1)))))
 
 
-def _from_entries(call: Call) -> Typed:
+def _from_entries(call: FunctionCall) -> Typed:
     name = call.fresh()
-    of = call.args[0].type.element
-    if of.name != "row" or len(of.types) != 2:
+    type = call.args[0].type.element
+    if type.name != "row" or len(type.types) != 2:
         raise SqlError(
-            "FUNCTION_NOT_FOUND", f"{call.position}Unexpected parameters (array({of})) for function map_from_entries"
+            "FUNCTION_NOT_FOUND", f"{call.position}Unexpected parameters (array({type})) for function map_from_entries"
         )
-    key, value = (f"struct_extract({name}, {string(of.field_name(i))})" for i in range(2))
+    key, value = (f"struct_extract({name}, {string(type.field_name(i))})" for i in range(2))
     entries = f"list_transform({call.sql[0]}, lambda {name}: {{'key': {key}, 'value': {value}}})"
-    return Typed(f"map_from_entries({entries})", map_of(of.types[0], of.types[1]))
+    return Typed(f"map_from_entries({entries})", map_of(type.types[0], type.types[1]))
 
 
-def _joined(call: Call) -> str:
+def _joined(call: FunctionCall) -> str:
     name = call.fresh()
     values = call.args[0]
     text = convert(name, values.type.element, VARCHAR)
@@ -102,18 +102,18 @@ def _joined(call: Call) -> str:
     return f"coalesce(array_to_string(list_transform({values.sql}, lambda {name}: {text}), {call.sql[1]}), '')"
 
 
-def _joined_or_null(call: Call) -> str:
+def _joined_or_null(call: FunctionCall) -> str:
     return f"CASE WHEN {call.sql[0]} IS NOT NULL THEN {_joined(call)} END"
 
 
-def _sequence(call: Call) -> str:
+def _sequence(call: FunctionCall) -> str:
     step = f", {call.sql[2]}" if len(call.sql) > 2 else ""
     if step:
         return f"generate_series({call.sql[0]}, {call.sql[1]}{step})"
     return f"generate_series({call.sql[0]}, {call.sql[1]}, CASE WHEN {call.sql[0]} <= {call.sql[1]} THEN 1 ELSE -1 END)"
 
 
-def _sequence_of_moments(call: Call) -> str:
+def _sequence_of_moments(call: FunctionCall) -> str:
     start, stop = call.args[:2]
     if len(call.args) == 2:
         step = "INTERVAL 1 DAY"
@@ -125,7 +125,7 @@ def _sequence_of_moments(call: Call) -> str:
     return f"CAST({moments} AS DATE[])" if start.type == DATE else moments
 
 
-def _ngrams(call: Call) -> str:
+def _ngrams(call: FunctionCall) -> str:
     i = call.fresh()
     values, n = call.sql
     return (
@@ -134,14 +134,14 @@ def _ngrams(call: Call) -> str:
     )
 
 
-def _combinations(call: Call) -> Typed:
-    of = call.args[0].type
-    if of.element.name != "varchar":
-        raise SqlError("NOT_SUPPORTED", f"{call.position}combinations of {of.element} is not served locally yet")
-    return Typed(f"trino_combinations({', '.join(call.sql)})", array(of))
+def _combinations(call: FunctionCall) -> Typed:
+    type = call.args[0].type
+    if type.element.name != "varchar":
+        raise SqlError("NOT_SUPPORTED", f"{call.position}combinations of {type.element} is not served locally yet")
+    return Typed(f"trino_combinations({', '.join(call.sql)})", array(type))
 
 
-def _split_to_map(call: Call) -> str:
+def _split_to_map(call: FunctionCall) -> str:
     entry = call.fresh()
     text, entries, pairs = call.sql
     parts = f"string_split({entry}, {pairs})"
@@ -151,12 +151,12 @@ def _split_to_map(call: Call) -> str:
     )
 
 
-def _array_sum(call: Call) -> str:
+def _array_sum(call: FunctionCall) -> str:
     return f"CAST(coalesce(list_sum({call.sql[0]}), 0) AS {duckdb_type(call.returns)})"
 
 
 def concatenated(a: Typed, b: Typed) -> Typed | None:
-    """a || b where one is an array."""
+    """Return `a || b` if one of them is an array, else None."""
     arrays = (a.type.name == "array", b.type.name == "array")
     if arrays == (True, True):
         element = _common(a.type.element, b.type.element)
@@ -168,10 +168,10 @@ def concatenated(a: Typed, b: Typed) -> Typed | None:
         return None
     if element is None:
         return None
-    of = array(element)
-    x = coerced(a, of).sql if arrays[0] else f"[{coerced(a, element).sql}]"
-    y = coerced(b, of).sql if arrays[1] else f"[{coerced(b, element).sql}]"
-    return Typed(f"trino_concat_arrays({x}, {y})", of)
+    type = array(element)
+    x = coerced(a, type).sql if arrays[0] else f"[{coerced(a, element).sql}]"
+    y = coerced(b, type).sql if arrays[1] else f"[{coerced(b, element).sql}]"
+    return Typed(f"trino_concat_arrays({x}, {y})", type)
 
 
 def _common(a: Type, b: Type) -> Type | None:
@@ -180,7 +180,7 @@ def _common(a: Type, b: Type) -> Type | None:
     return common_type(a, b)
 
 
-def _concat_arrays(call: Call) -> Typed:
+def _concat_arrays(call: FunctionCall) -> Typed:
     total = call.args[0]
     for each in call.args[1:]:
         joined = concatenated(total, each)
@@ -190,10 +190,10 @@ def _concat_arrays(call: Call) -> Typed:
 
 
 def row_of(values: list[Typed], names: list[str | None] | None = None) -> Typed:
-    """ROW(values)."""
-    of = row(*zip(names or [None] * len(values), (each.type for each in values), strict=True))
-    fields = ", ".join(f"{quoted(of.field_name(i))}: {each.sql}" for i, each in enumerate(values))
-    return Typed(f"{{{fields}}}", of)
+    """Return ROW(values)."""
+    type = row(*zip(names or [None] * len(values), (each.type for each in values), strict=True))
+    fields = ", ".join(f"{quoted(type.field_name(i))}: {each.sql}" for i, each in enumerate(values))
+    return Typed(f"{{{fields}}}", type)
 
 
 FUNCTIONS = [

@@ -1,4 +1,4 @@
-"""The formats of dates: MySQL's, Joda's and Teradata's, as DuckDB's strftime and strptime know them."""
+"""Date formats of MySQL, Joda and Teradata, translated to those of DuckDB's strftime and strptime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TERADATA = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "hh24": "%H", "hh
 
 
 def mysql(pattern: str) -> str:
-    """date_format's and date_parse's format."""
+    """Translate a format of date_format and date_parse."""
 
     def directive(match: re.Match[str]) -> str:
         letter = match[1]
@@ -36,7 +36,7 @@ def mysql(pattern: str) -> str:
 
 
 def joda(pattern: str) -> str:
-    """format_datetime's and parse_datetime's format."""
+    """Translate a format of format_datetime and parse_datetime."""
     found = []
     for match in _JODA_PARTS.finditer(pattern):
         letters, quoted, other = match[1], match[3], match[4]
@@ -52,7 +52,7 @@ def joda(pattern: str) -> str:
 
 
 def teradata(pattern: str) -> str:
-    """to_char's, to_date's and to_timestamp's format."""
+    """Translate a format of to_char, to_date and to_timestamp."""
     return re.sub(
         "|".join(sorted(_TERADATA, key=len, reverse=True)),
         lambda match: _TERADATA[match[0].lower()],

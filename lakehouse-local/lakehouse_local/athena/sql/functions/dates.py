@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.functions import date_formats as formats
-from lakehouse_local.athena.sql.functions.signatures import Call, built, table
+from lakehouse_local.athena.sql.functions.signatures import FunctionCall, built, table
 from lakehouse_local.athena.sql.types import DATE, DAY_TO_SECOND, YEAR_TO_MONTH, Type, common_type
 from lakehouse_local.athena.sql.types.casts import coerced, convert
 from lakehouse_local.athena.sql.types.typed import Typed, string
@@ -23,7 +23,7 @@ _ZONED = "timestamp with time zone"
 
 
 def plus(a: Typed, b: Typed) -> Typed | None:
-    """a + b where one is an interval."""
+    """Return `a + b` if one of them is an interval, else None."""
     if a.type in (DAY_TO_SECOND, YEAR_TO_MONTH) and b.type not in (DAY_TO_SECOND, YEAR_TO_MONTH):
         a, b = b, a
     if b.type not in (DAY_TO_SECOND, YEAR_TO_MONTH):
@@ -34,22 +34,22 @@ def plus(a: Typed, b: Typed) -> Typed | None:
 
 
 def minus(a: Typed, b: Typed) -> Typed | None:
-    """a - b where one is an interval, or both are moments."""
+    """Return `a - b` if b is an interval or both are moments, else None."""
     if b.type in (DAY_TO_SECOND, YEAR_TO_MONTH):
         if a.type == b.type:
             return Typed(f"({a.sql} - {b.sql})", a.type)
         return None if a.type in (DAY_TO_SECOND, YEAR_TO_MONTH) else _shifted(a, f"(-{b.sql})", b.type == YEAR_TO_MONTH)
-    of = common_type(a.type, b.type)
-    if of is None or of.name not in ("date", "timestamp", _ZONED):
+    type = common_type(a.type, b.type)
+    if type is None or type.name not in ("date", "timestamp", _ZONED):
         return None
-    x, y = (_instant(coerced(each, of)) for each in (a, b))
-    if of == DATE:
+    x, y = (_instant(coerced(each, type)) for each in (a, b))
+    if type == DATE:
         return Typed(f"(CAST({x} - {y} AS BIGINT) * 86400000)", DAY_TO_SECOND)
     return Typed(f"((epoch_us({x}) - epoch_us({y})) // 1000)", DAY_TO_SECOND)
 
 
 def scaled(operator: str, a: Typed, b: Typed) -> Typed | None:
-    """An interval times or by a number."""
+    """Return an interval multiplied or divided by a number, or None for other types."""
     if operator == "*" and b.type in (DAY_TO_SECOND, YEAR_TO_MONTH):
         a, b = b, a
     if operator not in "*/" or a.type not in (DAY_TO_SECOND, YEAR_TO_MONTH):
@@ -62,18 +62,18 @@ def scaled(operator: str, a: Typed, b: Typed) -> Typed | None:
 
 
 def _shifted(moment: Typed, interval: str, months: bool) -> Typed | None:
-    sql, of = moment.sql, moment.type
-    if of == DATE:
+    sql, type = moment.sql, moment.type
+    if type == DATE:
         return Typed(
-            f"CAST({sql} + to_months({interval}) AS DATE)" if months else f"trino_date_plus({sql}, {interval})", of
+            f"CAST({sql} + to_months({interval}) AS DATE)" if months else f"trino_date_plus({sql}, {interval})", type
         )
     step = f"to_months({interval})" if months else f"to_microseconds({interval} * 1000)"
-    if of.name in ("timestamp", "time"):
-        return None if of.name == "time" and months else Typed(f"({sql} + {step})", of)
-    if of.name == _ZONED:
+    if type.name in ("timestamp", "time"):
+        return None if type.name == "time" and months else Typed(f"({sql} + {step})", type)
+    if type.name == _ZONED:
         if months:
-            return Typed(f"trino_zone_at(trino_local({sql}) + {step}, struct_extract({sql}, 'zone'))", of)
-        return Typed(f"trino_zoned(struct_extract({sql}, 'utc') + {step}, struct_extract({sql}, 'zone'))", of)
+            return Typed(f"trino_zone_at(trino_local({sql}) + {step}, struct_extract({sql}, 'zone'))", type)
+        return Typed(f"trino_zoned(struct_extract({sql}, 'utc') + {step}, struct_extract({sql}, 'zone'))", type)
     return None
 
 
@@ -88,18 +88,18 @@ def _local(value: Typed) -> str:
 # -- units -----------------------------------------------------------------------------------------------------------
 
 
-def _unit(call: Call, of: Type) -> str:
+def _unit(call: FunctionCall, type: Type) -> str:
     unit = call.args[0].constant
     if not isinstance(unit, str):
         raise SqlError("NOT_SUPPORTED", f"{call.position}A unit that is not a constant is not served locally yet")
-    allowed = {"date": _DATE_UNITS, "time": _TIME_UNITS}.get(of.name, (*_TIME_UNITS, *_DATE_UNITS))
+    allowed = {"date": _DATE_UNITS, "time": _TIME_UNITS}.get(type.name, (*_TIME_UNITS, *_DATE_UNITS))
     if unit.lower() not in allowed:
-        kind = {"date": "DATE", "time": "TIME"}.get(of.name, "TIMESTAMP")
+        kind = {"date": "DATE", "time": "TIME"}.get(type.name, "TIMESTAMP")
         raise SqlError("INVALID_FUNCTION_ARGUMENT", f"'{unit}' is not a valid {kind} field")
     return unit.lower()
 
 
-def _date_add(call: Call) -> Typed:
+def _date_add(call: FunctionCall) -> Typed:
     _, number, moment = call.args
     unit = _unit(call, moment.type)
     if moment.type == DATE and unit in ("day", "week"):
@@ -113,7 +113,7 @@ def _date_add(call: Call) -> Typed:
     return found
 
 
-def _date_diff(call: Call) -> str:
+def _date_diff(call: FunctionCall) -> str:
     _, a, b = call.args
     unit = _unit(call, a.type)
     return f"date_sub({string(unit)}, {_local(a) if unit in _DATE_UNITS else _instant(a)}, " + (
@@ -121,7 +121,7 @@ def _date_diff(call: Call) -> str:
     )
 
 
-def _date_trunc(call: Call) -> str:
+def _date_trunc(call: FunctionCall) -> str:
     moment = call.args[1]
     unit = _unit(call, moment.type)
     truncated = f"date_trunc({string(unit)}, {_local(moment)})"
@@ -137,7 +137,7 @@ def _date_trunc(call: Call) -> str:
 # -- formats ---------------------------------------------------------------------------------------------------------
 
 
-def _format(call: Call, translate: Callable[[str], str]) -> str:
+def _format(call: FunctionCall, translate: Callable[[str], str]) -> str:
     pattern = call.args[1].constant
     if not isinstance(pattern, str):
         raise SqlError(
@@ -146,12 +146,12 @@ def _format(call: Call, translate: Callable[[str], str]) -> str:
     return string(translate(pattern))
 
 
-def _written(translate: Callable[[str], str]) -> Callable[[Call], str]:
+def _written(translate: Callable[[str], str]) -> Callable[[FunctionCall], str]:
     return lambda call: f"strftime({_local(call.args[0])}, {_format(call, translate)})"
 
 
-def _parsed(translate: Callable[[str], str], wrap: str = "{}") -> Callable[[Call], str]:
-    def build(call: Call) -> str:
+def _parsed(translate: Callable[[str], str], wrap: str = "{}") -> Callable[[FunctionCall], str]:
+    def build(call: FunctionCall) -> str:
         text = call.sql[0]
         parsed = f"trino_parsed({text}, try_strptime({text}, {_format(call, translate)}))"
         return wrap.format(parsed)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 
-from lakehouse_local.athena.sql.functions.signatures import Call, built, table
+from lakehouse_local.athena.sql.functions.signatures import FunctionCall, built, table
 from lakehouse_local.athena.sql.types import JSON
 from lakehouse_local.athena.sql.types.casts import to_json
 
 _SIMPLE_PATH = re.compile(r"\$(?:\.\w+|\[\d+\])*")
 
 
-def _scalar(call: Call) -> str:
-    """DuckDB's own where the path means the same to both; it is many times faster."""
+def _scalar(call: FunctionCall) -> str:
+    """Use DuckDB's own function if the path means the same in both: it is many times faster."""
     path = call.args[1].constant
     own = isinstance(path, str) and _SIMPLE_PATH.fullmatch(path)
     return f"{'trino_json_scalar' if own else 'trino_json_extract_scalar'}({', '.join(call.sql)})"
 
 
-def _contains(call: Call) -> str:
+def _contains(call: FunctionCall) -> str:
     wanted = to_json(call.sql[1], call.args[1].type, JSON)
     return f"trino_json_array_contains({call.sql[0]}, {wanted})"
 

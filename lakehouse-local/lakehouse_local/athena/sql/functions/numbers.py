@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_local.athena.sql.functions.signatures import Call, built, table
+from lakehouse_local.athena.sql.functions.signatures import FunctionCall, built, table
 from lakehouse_local.athena.sql.types import INTEGERS, UNKNOWN, Type, as_decimal, common_type, decimal, duckdb_type
 from lakehouse_local.athena.sql.types.casts import coerced
 from lakehouse_local.athena.sql.types.typed import Typed
@@ -11,93 +11,93 @@ _NUMBERS = {*INTEGERS, "decimal", "real", "double"}
 
 
 def arithmetic(operator: str, a: Typed, b: Typed) -> Typed | None:
-    """a operator b for numbers, with Trino's result type; None where the types are no numbers."""
-    of = common_type(a.type, b.type)
-    if of is None or (of.name not in _NUMBERS and of != UNKNOWN):
+    """Return `a operator b` for numbers, with Trino's result type; None for other types."""
+    type = common_type(a.type, b.type)
+    if type is None or (type.name not in _NUMBERS and type != UNKNOWN):
         return None
-    if of == UNKNOWN:
+    if type == UNKNOWN:
         return Typed("CAST(NULL AS INTEGER)", Type("integer"))
-    if of.name == "decimal":
-        return _decimal(operator, _as_decimal(a, of), _as_decimal(b, of))
-    x, y = coerced(a, of).sql, coerced(b, of).sql
-    if of.name in INTEGERS:
-        return Typed(f"({x} {'//' if operator == '/' else operator} {y})", of)
-    return Typed(f"({x} {operator} {y})", of)
+    if type.name == "decimal":
+        return _decimal(operator, _as_decimal(a, type), _as_decimal(b, type))
+    x, y = coerced(a, type).sql, coerced(b, type).sql
+    if type.name in INTEGERS:
+        return Typed(f"({x} {'//' if operator == '/' else operator} {y})", type)
+    return Typed(f"({x} {operator} {y})", type)
 
 
-def _as_decimal(value: Typed, of: Type) -> Typed:
-    return coerced(value, of if value.type == UNKNOWN else as_decimal(value.type))
+def _as_decimal(value: Typed, type: Type) -> Typed:
+    return coerced(value, type if value.type == UNKNOWN else as_decimal(value.type))
 
 
 def _decimal(operator: str, a: Typed, b: Typed) -> Typed:
     p1, s1, p2, s2 = a.type.size or 0, a.type.scale, b.type.size or 0, b.type.scale
     scale = max(s1, s2)
     if operator in "+-":
-        of = decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+        type = decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
     elif operator == "*":
-        of = decimal(p1 + p2, s1 + s2)
+        type = decimal(p1 + p2, s1 + s2)
     elif operator == "%":
-        of = decimal(min(p1 - s1, p2 - s2) + scale, scale)
+        type = decimal(min(p1 - s1, p2 - s2) + scale, scale)
     else:
-        of = decimal(p1 + s2 + max(0, s2 - s1), scale)
-        return divided(unscaled(a), s1, unscaled(b), s2, of)
-    return Typed(f"CAST(({a.sql} {operator} {b.sql}) AS {duckdb_type(of)})", of)
+        type = decimal(p1 + s2 + max(0, s2 - s1), scale)
+        return divided(unscaled(a), s1, unscaled(b), s2, type)
+    return Typed(f"CAST(({a.sql} {operator} {b.sql}) AS {duckdb_type(type)})", type)
 
 
 def unscaled(value: Typed) -> str:
-    """A decimal's digits as an integer."""
+    """Return a decimal's digits as an integer."""
     scale = value.type.scale if value.type.name == "decimal" else 0
     return f"CAST({value.sql} * {10**scale} AS HUGEINT)" if scale else f"CAST({value.sql} AS HUGEINT)"
 
 
-def divided(dividend: str, s1: int, divisor: str, s2: int, of: Type) -> Typed:
-    """The quotient of two numbers given by their digits and scales, rounded half up."""
-    shift = of.scale - s1 + s2
+def divided(dividend: str, s1: int, divisor: str, s2: int, type: Type) -> Typed:
+    """Return the quotient of two numbers given by their digits and scales, rounded half up."""
+    shift = type.scale - s1 + s2
     shifted = f"({dividend} * {10**shift})" if shift > 0 else dividend
     quotient = f"CAST(trino_divide({shifted}, {divisor}) AS DECIMAL(38,0))"
-    if of.scale:
-        quotient = f"({quotient} * CAST('{10**-of.scale:.{of.scale}f}' AS DECIMAL(38,{of.scale})))"
-    return Typed(f"CAST({quotient} AS {duckdb_type(of)})", of)
+    if type.scale:
+        quotient = f"({quotient} * CAST('{10**-type.scale:.{type.scale}f}' AS DECIMAL(38,{type.scale})))"
+    return Typed(f"CAST({quotient} AS {duckdb_type(type)})", type)
 
 
 def negated(value: Typed) -> Typed | None:
-    """-value."""
+    """Return `-value` for numbers and intervals, else None."""
     if value.type.name in _NUMBERS or value.type.name.startswith("interval"):
         return Typed(f"(-{value.sql})", value.type)
     return Typed(value.sql, value.type) if value.type == UNKNOWN else None
 
 
-def _modulus(call: Call) -> Typed:
+def _modulus(call: FunctionCall) -> Typed:
     found = arithmetic("%", *call.args)
     assert found is not None
     return found
 
 
 def _whole_decimal(function: str):  # type: ignore[no-untyped-def]
-    def build(call: Call) -> Typed:
-        of = call.args[0].type
-        whole = decimal((of.size or 0) - of.scale + min(of.scale, 1), 0)
+    def build(call: FunctionCall) -> Typed:
+        type = call.args[0].type
+        whole = decimal((type.size or 0) - type.scale + min(type.scale, 1), 0)
         return Typed(f"CAST({function}({call.sql[0]}) AS {duckdb_type(whole)})", whole)
 
     return build
 
 
 def _rounded_decimal(function: str, wider: int):  # type: ignore[no-untyped-def]
-    def build(call: Call) -> Typed:
+    def build(call: FunctionCall) -> Typed:
         value, digits = call.args
-        of = decimal((value.type.size or 0) + wider, value.type.scale)
+        type = decimal((value.type.size or 0) + wider, value.type.scale)
         if isinstance(digits.constant, int):
             rounded = f"{function}({value.sql}, {min(digits.constant, value.type.scale)})"
         else:
             double = "trino_round" if function == "round" else "trino_truncate"
             rounded = f"{double}(CAST({value.sql} AS DOUBLE), {digits.sql})"
-        return Typed(f"CAST({rounded} AS {duckdb_type(of)})", of)
+        return Typed(f"CAST({rounded} AS {duckdb_type(type)})", type)
 
     return build
 
 
 def _extreme(function: str):  # type: ignore[no-untyped-def]
-    def build(call: Call) -> str:
+    def build(call: FunctionCall) -> str:
         missing = " OR ".join(f"{sql} IS NULL" for sql in call.sql)
         return f"CASE WHEN {missing} THEN NULL ELSE {function}({', '.join(call.sql)}) END"
 

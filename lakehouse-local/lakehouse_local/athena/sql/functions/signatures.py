@@ -1,4 +1,4 @@
-"""Functions with typed overloads, and Trino's way to choose among them."""
+"""Function signatures, and the choice among overloads by Trino's rules."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Bindings = dict[str, Any]
 
 
 class Lambda(Protocol):
-    """A lambda argument: compiled for the types its parameters turn out to have."""
+    """A lambda argument, compiled once the types of its parameters are known."""
 
     arity: int
 
     def typed(self, types: Sequence[Type]) -> Type:
-        """The type of the body when the parameters have these types."""
+        """Return the type of the body if the parameters have these types."""
 
     def body(self, parameters: Sequence[Typed], returns: Type) -> str:
-        """DuckDB's text of the body, coerced to `returns`, with these in the parameters' places."""
+        """Return DuckDB's text of the body, converted to `returns`, with these values for the parameters."""
 
 
 @dataclass
-class Call:
-    """What a builder gets: the coerced arguments, what the letters stand for, and a supply of fresh names."""
+class FunctionCall:
+    """The argument of a builder: the converted arguments, the types bound to the letters, and a supply of fresh names."""
 
     args: list[Typed]
     bindings: Bindings
@@ -45,16 +45,16 @@ class Call:
 
     @property
     def sql(self) -> list[str]:
-        """The arguments' texts."""
+        """Return the arguments' texts."""
         return [arg.sql for arg in self.args]
 
 
-Build = str | Callable[[Call], "str | Typed"]
+Build = str | Callable[[FunctionCall], "str | Typed"]
 
 
 @dataclass(frozen=True)
 class Overload:
-    """One signature of a function and how DuckDB does it: a function's name, a template over {0}, {1}, or a builder."""
+    """A signature of a function and its DuckDB form: a function's name, a template over {0}, {1}, or a builder."""
 
     name: str
     parameters: tuple[Any, ...]
@@ -65,7 +65,7 @@ class Overload:
     text: str = field(default="", compare=False)
 
     def parameters_for(self, count: int) -> tuple[Any, ...] | None:
-        """The parameter patterns for so many arguments, or None."""
+        """Return the parameter patterns for this number of arguments, or None."""
         if not self.variadic:
             return self.parameters if len(self.parameters) == count else None
         fixed = self.parameters[:-1]
@@ -116,7 +116,7 @@ class _PatternReader:
 
 
 def overload(signature: str, build: Build, kind: str = "scalar") -> Overload:
-    """`name(types) type` and how to do it."""
+    """Read an overload from `name(types) type`."""
     reader = _PatternReader(signature)
     name = reader.next()
     reader.next()
@@ -128,7 +128,7 @@ def overload(signature: str, build: Build, kind: str = "scalar") -> Overload:
 
 
 def table(text: str, kind: str = "scalar") -> list[Overload]:
-    """Lines `name(types) type = function or template`; a line without `=` means DuckDB's function of that name."""
+    """Read overloads from lines `name(types) type = function or template`; without `=`, DuckDB's function of that name."""
     found = []
     for line in text.strip().splitlines():
         if line := line.strip():
@@ -138,7 +138,7 @@ def table(text: str, kind: str = "scalar") -> list[Overload]:
 
 
 def built(entries: Mapping[str, Build], kind: str = "scalar") -> list[Overload]:
-    """Signatures with their builders."""
+    """Read overloads from signatures with their builders."""
     return [overload(signature, build, kind) for signature, build in entries.items()]
 
 
@@ -150,7 +150,10 @@ def _is_letter(pattern: Type) -> bool:
 
 
 def unify(pattern: Type, actual: Type, bindings: Bindings, loose: bool) -> bool:
-    """Whether an argument of type `actual` fits, binding the pattern's letters; loosely: with implicit coercions."""
+    """Return True if an argument of type `actual` fits a pattern, and bind the pattern's letters.
+
+    :param loose: whether implicit conversions are allowed
+    """
     if _is_letter(pattern):
         allowed = _LETTERS.get(pattern.name)
         if allowed and actual.name not in allowed and actual != UNKNOWN:
@@ -194,7 +197,7 @@ def _unify_coerced(pattern: Type, actual: Type, bindings: Bindings) -> bool:
 
 
 def substitute(pattern: Type, bindings: Bindings) -> Type:
-    """The type that a pattern is once its letters are bound."""
+    """Return the type of a pattern whose letters are bound."""
     if _is_letter(pattern):
         bound = bindings.get(pattern.name, UNKNOWN)
         assert isinstance(bound, Type)
@@ -213,7 +216,7 @@ def substitute(pattern: Type, bindings: Bindings) -> Type:
 
 @dataclass
 class Chosen:
-    """An overload that fits, the types its parameters came to, and what its letters stand for."""
+    """An overload that fits, the types of its parameters, and the types bound to its letters."""
 
     overload: Overload
     types: list[Type | None]  # None: a lambda
@@ -221,7 +224,7 @@ class Chosen:
 
 
 def choose(overloads: Iterable[Overload], args: Sequence[Typed | Lambda]) -> Chosen | None:
-    """The overload that Trino calls: an exact one, or else the most specific one reached by coercions."""
+    """Return the overload that Trino calls: an exact one, or else the most specific one by implicit conversions."""
     candidates = list(overloads)
     for each in candidates:
         if fitting := _fit(each, args, loose=False):
@@ -256,6 +259,8 @@ def _fit(candidate: Overload, args: Sequence[Typed | Lambda], loose: bool) -> Ch
             if not unify(pattern.args[-1], returned, bindings, loose):
                 return None
     types = [substitute(p, bindings) if isinstance(a, Typed) else None for p, a in zip(patterns, args, strict=True)]
-    if any(of == VARCHAR and isinstance(a, Typed) and a.type.name == "char" for of, a in zip(types, args, strict=True)):
+    if any(
+        type == VARCHAR and isinstance(a, Typed) and a.type.name == "char" for type, a in zip(types, args, strict=True)
+    ):
         return None
     return Chosen(candidate, types, bindings)

@@ -1,11 +1,11 @@
-"""Text, bytes, addresses and regular expressions."""
+"""Text, bytes, URLs and regular expressions."""
 
 from __future__ import annotations
 
 import re
 
 from lakehouse_local.athena.sql.errors import SqlError
-from lakehouse_local.athena.sql.functions.signatures import Call, built, table
+from lakehouse_local.athena.sql.functions.signatures import FunctionCall, built, table
 from lakehouse_local.athena.sql.types import INTEGERS, VARCHAR, Type, varchar
 from lakehouse_local.athena.sql.types.casts import convert
 from lakehouse_local.athena.sql.types.typed import Typed, string
@@ -13,8 +13,8 @@ from lakehouse_local.athena.sql.types.typed import Typed, string
 _LOOKS_AROUND = re.compile(r"\(\?[=!]|\(\?<[=!]|\\[1-9]|\(\?>|[*+?]\+")
 
 
-def _expression(call: Call, at: int = 1) -> bool:
-    """Whether RE2 can do a constant pattern; a pattern that is none is refused in Java's words."""
+def _expression(call: FunctionCall, at: int = 1) -> bool:
+    """Return True if RE2 supports a constant pattern; refuse an invalid one with Java's message."""
     pattern = call.args[at].constant
     if not isinstance(pattern, str):
         return True
@@ -26,11 +26,11 @@ def _expression(call: Call, at: int = 1) -> bool:
     return not _LOOKS_AROUND.search(pattern)
 
 
-def _like(call: Call) -> str:
+def _like(call: FunctionCall) -> str:
     return f"{'regexp_matches' if _expression(call) else 'trino_re_like'}({', '.join(call.sql)})"
 
 
-def _extract(call: Call) -> str:
+def _extract(call: FunctionCall) -> str:
     x, pattern = call.sql[:2]
     if not _expression(call):
         return f"trino_re_extract({x}, {pattern}, {call.sql[2] if len(call.sql) > 2 else 0})"
@@ -40,14 +40,14 @@ def _extract(call: Call) -> str:
     return f"trino_regexp_extract({x}, {pattern}, {group.constant if group else 0})"
 
 
-def _extract_all(call: Call) -> str:
+def _extract_all(call: FunctionCall) -> str:
     group = call.args[2] if len(call.args) > 2 else None
     if not _expression(call) or (group and not isinstance(group.constant, int)):
         return f"trino_re_extract_all({call.sql[0]}, {call.sql[1]}, {group.sql if group else 0})"
     return f"regexp_extract_all({call.sql[0]}, {call.sql[1]}, {group.constant if group else 0})"
 
 
-def _replace(call: Call) -> str:
+def _replace(call: FunctionCall) -> str:
     x, pattern = call.sql[:2]
     replacement = call.args[2] if len(call.args) > 2 else Typed("''", VARCHAR, "")
     constant = replacement.constant
@@ -57,21 +57,21 @@ def _replace(call: Call) -> str:
     return f"regexp_replace({x}, {pattern}, {string(groups)}, 'g')"
 
 
-def _count(call: Call) -> str:
+def _count(call: FunctionCall) -> str:
     _expression(call)
     return f"CAST(len(regexp_extract_all({', '.join(call.sql)})) AS BIGINT)"
 
 
-def formatted(call: Call) -> str:
-    """format(pattern, values...)."""
+def formatted(call: FunctionCall) -> str:
+    """Return format(pattern, values...)."""
     pattern, values = call.sql[0], call.args[1:]
     kinds = "".join(_format_kind(each.type) for each in values)
     texts = [_format_text(each) for each in values]
     return f"trino_format({pattern}, CAST([{', '.join(texts)}] AS VARCHAR[]), {string(kinds)})"
 
 
-def _format_kind(of: Type) -> str:
-    return "d" if of.name in INTEGERS else "f" if of.name in ("double", "real", "decimal") else "s"
+def _format_kind(type: Type) -> str:
+    return "d" if type.name in INTEGERS else "f" if type.name in ("double", "real", "decimal") else "s"
 
 
 def _format_text(value: Typed) -> str:
@@ -83,17 +83,17 @@ def _format_text(value: Typed) -> str:
     return written
 
 
-def _concat_ws(call: Call) -> str:
+def _concat_ws(call: FunctionCall) -> str:
     separator, *values = call.sql
     return f"CASE WHEN {separator} IS NOT NULL THEN concat_ws({separator}, {', '.join(values) or 'NULL'}) END"
 
 
-def _concat(call: Call) -> Typed:
+def _concat(call: FunctionCall) -> Typed:
     joined = " || ".join(call.sql)
     return Typed(f"({joined})", varchar())
 
 
-def _normalized(call: Call) -> str:
+def _normalized(call: FunctionCall) -> str:
     return f"trino_normalize({call.sql[0]}, {call.sql[1] if len(call.sql) > 1 else string('NFC')})"
 
 

@@ -1,4 +1,4 @@
-"""CAST: what Trino turns into what, and how DuckDB does it."""
+"""CAST: the pairs of types that Trino converts, and their conversions in DuckDB."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _names = count()
 
 
 def cast(value: Typed, target: Type) -> str | None:
-    """DuckDB's text of CAST(value AS target); None where Trino refuses the two types."""
+    """Return DuckDB's text of CAST(value AS target); None if Trino refuses the two types."""
     return convert(value.sql, value.type, target)
 
 
 def convert(sql: str, source: Type, target: Type) -> str | None:
-    """As `cast`, for a text of this type."""
+    """Return what `cast` returns, for DuckDB's text of a value of type `source`."""
     if source == target:
         return sql
     if source.name == "unknown":
@@ -28,7 +28,7 @@ def convert(sql: str, source: Type, target: Type) -> str | None:
 
 
 def coerced(value: Typed, target: Type) -> Typed:
-    """A value that is turned into `target` unasked."""
+    """Return a value implicitly converted to `target`."""
     if value.type == target:
         return value
     if value.type.name == target.name == "varchar":
@@ -41,22 +41,22 @@ def coerced(value: Typed, target: Type) -> Typed:
     return Typed(sql, target, value.constant)
 
 
-def _kind(of: Type) -> str:
-    return "integer" if of.name in INTEGERS else "float" if of.name in ("real", "double") else of.name
+def _kind(type: Type) -> str:
+    return "integer" if type.name in INTEGERS else "float" if type.name in ("real", "double") else type.name
 
 
 def _plain(sql: str, source: Type, target: Type) -> str:
     return f"CAST({sql} AS {duckdb_type(target)})"
 
 
-def _java_name(of: Type) -> str:
-    return {"integer": "INT", "decimal": f"DECIMAL({of.size}, {of.scale})" if of.name == "decimal" else ""}.get(
-        of.name, of.name.upper()
+def _java_name(type: Type) -> str:
+    return {"integer": "INT", "decimal": f"DECIMAL({type.size}, {type.scale})" if type.name == "decimal" else ""}.get(
+        type.name, type.name.upper()
     )
 
 
 def _limited(sql: str, source: Type, target: Type) -> str:
-    """Text cut to the target's length."""
+    """Return text cut to the target's length."""
     if target.size is None or (source.size is not None and source.size <= target.size and source.name == target.name):
         return sql
     return f"left({sql}, {target.size})"
@@ -107,7 +107,7 @@ def _text_to(function: str) -> Rule:
 
 
 def _rounded(sql: str, precision: int, target: Type) -> str:
-    """A timestamp to the target's precision."""
+    """Round a timestamp to the target's precision."""
     wanted = target.size or 0
     if wanted > 6:
         return f"CAST({sql} AS TIMESTAMP_NS)"
@@ -175,39 +175,39 @@ def _row(sql: str, source: Type, target: Type) -> str | None:
 # -- json ------------------------------------------------------------------------------------------------------------
 
 
-def _json_text(sql: str, of: Type, depth: int = 0) -> str | None:
-    """The JSON text of a value of this type; NULL for NULL."""
+def _json_text(sql: str, type: Type, depth: int = 0) -> str | None:
+    """Return the JSON text of a value of this type, NULL for NULL; None for types without JSON."""
     name = f"j{depth}"
-    if of.name in ("boolean", "decimal") or of.name in INTEGERS:
+    if type.name in ("boolean", "decimal") or type.name in INTEGERS:
         return f"CAST({sql} AS VARCHAR)"
-    if of.name in ("double", "real"):
+    if type.name in ("double", "real"):
         return f"CAST(to_json({sql}) AS VARCHAR)"
-    if of.name == "json":
+    if type.name == "json":
         return sql
-    if of.name in ("varchar", "char"):
+    if type.name in ("varchar", "char"):
         return f"CAST(to_json({sql}) AS VARCHAR)"
-    if of.name in ("date", "timestamp", "timestamp with time zone", "time"):
-        written = convert(sql, of, VARCHAR)
+    if type.name in ("date", "timestamp", "timestamp with time zone", "time"):
+        written = convert(sql, type, VARCHAR)
         return f"('\"' || {written} || '\"')"
-    if of.name == "unknown":
+    if type.name == "unknown":
         return "CAST(NULL AS VARCHAR)"
-    if of.name == "array":
-        inner = _json_text(name, of.element, depth + 1)
+    if type.name == "array":
+        inner = _json_text(name, type.element, depth + 1)
         joined = f"array_to_string(list_transform({sql}, lambda {name}: coalesce({inner}, 'null')), ',')"
         return inner and f"('[' || {joined} || ']')"
-    if of.name == "map":
-        key = convert(f"struct_extract({name}, 'key')", of.type_at(0), VARCHAR)
-        value = _json_text(f"struct_extract({name}, 'value')", of.type_at(1), depth + 1)
+    if type.name == "map":
+        key = convert(f"struct_extract({name}, 'key')", type.type_at(0), VARCHAR)
+        value = _json_text(f"struct_extract({name}, 'value')", type.type_at(1), depth + 1)
         entry = f"CAST(to_json({key}) AS VARCHAR) || ':' || coalesce({value}, 'null')"
         entries = f"list_sort(list_transform(map_entries({sql}), lambda {name}: {entry}))"
         return key and value and f"('{{' || array_to_string({entries}, ',') || '}}')"
-    if of.name == "row":
+    if type.name == "row":
         parts = []
-        for i, each in enumerate(of.types):
-            inner = _json_text(f"struct_extract({sql}, {string(of.field_name(i))})", each, depth + 1)
+        for i, each in enumerate(type.types):
+            inner = _json_text(f"struct_extract({sql}, {string(type.field_name(i))})", each, depth + 1)
             if inner is None:
                 return None
-            label = string(f'"{of.fields[i] or ""}":')
+            label = string(f'"{type.fields[i] or ""}":')
             parts.append(f"{label} || coalesce({inner}, 'null')")
         joined = " || ',' || ".join(parts)
         return f"CASE WHEN {sql} IS NOT NULL THEN '{{' || {joined} || '}}' END"
@@ -215,7 +215,7 @@ def _json_text(sql: str, of: Type, depth: int = 0) -> str | None:
 
 
 def to_json(sql: str, source: Type, target: Type) -> str | None:
-    """The JSON of a value."""
+    """Return the JSON text of a value; None for types without JSON."""
     return _json_text(sql, source)
 
 

@@ -8,7 +8,7 @@ _WIDENING = ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "dou
 
 
 def common_type(a: Type, b: Type) -> Type | None:
-    """The type that values of both have in common without a cast, or None."""
+    """Return the type to which both convert without a cast, or None."""
     if a == b:
         return a
     if UNKNOWN in (a, b):
@@ -43,9 +43,9 @@ def _common_number(a: Type, b: Type) -> Type:
     return decimal(max((x.size or 0) - x.scale, (y.size or 0) - y.scale) + scale, scale)
 
 
-def as_decimal(of: Type) -> Type:
-    """The decimal that holds every value of an integer type (a decimal is its own)."""
-    return of if of.name == "decimal" else decimal(INTEGERS[of.name], 0)
+def as_decimal(type: Type) -> Type:
+    """Return the decimal that holds every value of an integer type; a decimal itself as it is."""
+    return type if type.name == "decimal" else decimal(INTEGERS[type.name], 0)
 
 
 def _common_of_a_kind(a: Type, b: Type) -> Type | None:
@@ -58,12 +58,12 @@ def _common_of_a_kind(a: Type, b: Type) -> Type | None:
         if None in inner:
             return None
         names = tuple(x if x == y else None for x, y in zip(a.fields, b.fields, strict=True))
-        return Type(a.name, tuple(of for of in inner if of), names)
+        return Type(a.name, tuple(type for type in inner if type), names)
     return None
 
 
 def coerces(source: Type, target: Type) -> bool:
-    """Whether Trino turns `source` into `target` unasked."""
+    """Return True if Trino converts `source` to `target` implicitly."""
     if source.name == "row" and target.name == "row" and len(source.types) == len(target.types):
         return all(coerces(x, y) for x, y in zip(source.types, target.types, strict=True))
     return source == target or common_type(source, target) == target

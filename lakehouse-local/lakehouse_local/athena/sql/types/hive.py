@@ -18,31 +18,32 @@ _FROM_HIVE = {hive: trino for trino, hive in _TO_HIVE.items()} | {
 }  # fmt: skip
 
 
-def _hive(of: Type) -> str:
-    if of.name in _TO_HIVE:
-        return _TO_HIVE[of.name]
-    if of.name == "decimal":
-        return f"decimal({of.size},{of.scale})"
-    if of.name in ("varchar", "char"):
-        return f"{of.name}({of.size})" if of.size is not None and 0 < of.size <= 65535 else "string"
-    if of.name == "array":
-        return f"array<{_hive(of.element)}>"
-    if of.name == "map":
-        return f"map<{_hive(of.type_at(0))},{_hive(of.type_at(1))}>"
-    if of.name == "row" and all(of.fields):
-        return f"struct<{','.join(f'{name}:{_hive(each)}' for name, each in zip(of.fields, of.types, strict=True))}>"
-    if of.name == "unknown":
+def _hive(type: Type) -> str:
+    if type.name in _TO_HIVE:
+        return _TO_HIVE[type.name]
+    if type.name == "decimal":
+        return f"decimal({type.size},{type.scale})"
+    if type.name in ("varchar", "char"):
+        return f"{type.name}({type.size})" if type.size is not None and 0 < type.size <= 65535 else "string"
+    if type.name == "array":
+        return f"array<{_hive(type.element)}>"
+    if type.name == "map":
+        return f"map<{_hive(type.type_at(0))},{_hive(type.type_at(1))}>"
+    if type.name == "row" and all(type.fields):
+        fields = (f"{name}:{_hive(each)}" for name, each in zip(type.fields, type.types, strict=True))
+        return f"struct<{','.join(fields)}>"
+    if type.name == "unknown":
         raise SqlError("COLUMN_TYPE_UNKNOWN", "Column type is unknown: CAST the NULL to the type it should have")
-    raise SqlError("NOT_SUPPORTED", f"Unsupported Hive type: {of}")
+    raise SqlError("NOT_SUPPORTED", f"Unsupported Hive type: {type}")
 
 
 def hive_type(trino_type: str) -> str:
-    """What the Glue Data Catalog calls a type of Trino's; raises SqlError NOT_SUPPORTED where Hive has none."""
+    """Return the Glue Data Catalog's name of a type of Trino's; raises SqlError NOT_SUPPORTED if Hive has none."""
     return _hive(parse_type(trino_type))
 
 
 def trino_type(hive_type: str) -> str:
-    """What Trino calls a column whose type in the Glue Data Catalog is `hive_type`; raises ValueError."""
+    """Return Trino's name of a type of the Glue Data Catalog's; raises ValueError."""
     text = hive_type.strip().lower()
     if text in _FROM_HIVE:
         return str(parse_type(_FROM_HIVE[text]))
@@ -54,7 +55,7 @@ def trino_type(hive_type: str) -> str:
             return f"map({trino_type(parts[0])}, {trino_type(parts[1])})"
         if kind == "struct" and all(":" in part for part in parts):
             fields = (part.split(":", 1) for part in parts)
-            return f"row({', '.join(f'{quoted_field(name.strip())} {trino_type(of)}' for name, of in fields)})"
+            return f"row({', '.join(f'{quoted_field(name.strip())} {trino_type(type)}' for name, type in fields)})"
     elif re.fullmatch(r"(decimal|char|varchar)\s*\([\d\s,]+\)", text):
         return str(parse_type(text))
     raise ValueError(f"'{hive_type}' is not a type of Hive's that Athena reads")

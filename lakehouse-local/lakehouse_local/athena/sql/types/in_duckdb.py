@@ -16,17 +16,17 @@ DUCKDB_TYPES = {
 }  # fmt: skip
 
 
-def duckdb_type(of: Type) -> str:
-    """What holds a value of this type in DuckDB."""
-    if of.name == "decimal":
-        return f"DECIMAL({of.size},{of.scale})"
-    if of.name == "timestamp":
-        return "TIMESTAMP_NS" if (of.size or 0) > 6 else "TIMESTAMP"
-    if of.name == "array":
-        return duckdb_type(of.element) + "[]"
-    if of.name == "map":
-        return f"MAP({duckdb_type(of.type_at(0))}, {duckdb_type(of.type_at(1))})"
-    if of.name == "row":
-        pairs = (f'"{of.field_name(i)}" {duckdb_type(each)}' for i, each in enumerate(of.types))
+def duckdb_type(type: Type) -> str:
+    """Return the type of DuckDB's that holds values of this type."""
+    if type.name == "decimal":
+        return f"DECIMAL({type.size},{type.scale})"
+    if type.name == "timestamp":
+        return "TIMESTAMP_NS" if (type.size or 0) > 6 else "TIMESTAMP"
+    if type.name == "array":
+        return duckdb_type(type.element) + "[]"
+    if type.name == "map":
+        return f"MAP({duckdb_type(type.type_at(0))}, {duckdb_type(type.type_at(1))})"
+    if type.name == "row":
+        pairs = (f'"{type.field_name(i)}" {duckdb_type(each)}' for i, each in enumerate(type.types))
         return f"STRUCT({', '.join(pairs)})"
-    return DUCKDB_TYPES[of.name]
+    return DUCKDB_TYPES[type.name]

@@ -23,7 +23,7 @@ _TOKENS = re.compile(r'\s*("(?:[^"]|"")*"|\w+|[(),<>:])')
 
 
 class _Reader:
-    """Reads a type from text, Trino's way (`row(x integer)`) or Hive's (`struct<x:int>`)."""
+    """A reader of a type's text, in Trino's notation (`row(x integer)`) or Hive's (`struct<x:int>`)."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -110,5 +110,5 @@ class _Reader:
 
 @cache
 def parse_type(text: str) -> Type:
-    """The type that Trino's text names; raises ValueError."""
+    """Return the type that a text names; raises ValueError."""
     return _Reader(text).whole()

@@ -17,7 +17,7 @@ class Type:
     def __str__(self) -> str:
         if self.name == "row":
             pairs = zip(self.fields, self.args, strict=True)
-            return f"row({', '.join(f'{quoted_field(field)} {of}' if field else str(of) for field, of in pairs)})"
+            return f"row({', '.join(f'{quoted_field(field)} {type}' if field else str(type) for field, type in pairs)})"
         if self.name in WITH_ZONE:
             return f"{WITH_ZONE[self.name]}{self._arguments()} with time zone"
         return self.name + self._arguments()
@@ -27,34 +27,34 @@ class Type:
 
     @property
     def element(self) -> Type:
-        """The type of an array's elements."""
+        """Return the type of an array's elements."""
         return self.type_at(0)
 
     def type_at(self, index: int) -> Type:
-        """The type that is this type's parameter number `index`."""
+        """Return the type that is this type's parameter number `index`."""
         found = self.args[index]
         assert isinstance(found, Type)
         return found
 
     @property
     def types(self) -> tuple[Type, ...]:
-        """The types that this type is made of."""
-        return tuple(of for of in self.args if isinstance(of, Type))
+        """Return the types among the parameters."""
+        return tuple(type for type in self.args if isinstance(type, Type))
 
     @property
     def size(self) -> int | None:
-        """A length (None: unbounded) or a precision."""
+        """Return a length (None: unbounded) or a precision."""
         return self.args[0] if self.args and isinstance(self.args[0], int) else None
 
     @property
     def scale(self) -> int:
-        """A decimal's digits after the point."""
+        """Return a decimal's number of digits after the point."""
         found = self.args[1]
         assert isinstance(found, int)
         return found
 
     def field_name(self, index: int) -> str:
-        """A row's field as DuckDB and Athena's results call it."""
+        """Return the name of a row's field in DuckDB and in Athena's results."""
         return self.fields[index] or f"field{index}"
 
 
@@ -67,28 +67,28 @@ INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}  # with th
 
 
 def varchar(length: int | None = None) -> Type:
-    """varchar(length), unbounded by default."""
+    """Return varchar(length), unbounded by default."""
     return VARCHAR if length is None else Type("varchar", (length,))
 
 
 def decimal(precision: int, scale: int) -> Type:
-    """decimal(precision, scale), at most 38 digits."""
+    """Return decimal(precision, scale), with at most 38 digits."""
     return Type("decimal", (min(38, precision), scale))
 
 
 def array(element: Type) -> Type:
-    """array(element)."""
+    """Return array(element)."""
     return Type("array", (element,))
 
 
 def map_of(key: Type, value: Type) -> Type:
-    """map(key, value)."""
+    """Return map(key, value)."""
     return Type("map", (key, value))
 
 
 def row(*fields: tuple[str | None, Type]) -> Type:
-    """row(name type, ...)."""
-    return Type("row", tuple(of for _, of in fields), tuple(name for name, _ in fields))
+    """Return row(name type, ...)."""
+    return Type("row", tuple(type for _, type in fields), tuple(name for name, _ in fields))
 
 
 def quoted_field(name: str) -> str:

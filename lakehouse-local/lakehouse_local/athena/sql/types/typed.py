@@ -11,7 +11,7 @@ from lakehouse_local.athena.sql.types import Type
 class Typed:
     """DuckDB's text of an expression, whose DuckDB type is `types.duckdb_type(type)`.
 
-    `constant` is the value where the expression is a literal: some functions want to know it while compiling.
+    `constant` is the value if the expression is a literal: some functions need it while compiling.
     """
 
     sql: str
@@ -20,10 +20,10 @@ class Typed:
 
 
 def quoted(name: str) -> str:
-    """An identifier for DuckDB."""
+    """Return an identifier for DuckDB."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def string(value: str) -> str:
-    """A text literal for DuckDB."""
+    """Return a text literal for DuckDB."""
     return "'" + value.replace("'", "''") + "'"

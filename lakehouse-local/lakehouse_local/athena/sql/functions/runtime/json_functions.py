@@ -1,4 +1,4 @@
-"""JSON as Trino keeps it, text without blanks and with keys in order: parsed, searched by a path, taken apart."""
+"""JSON in Trino's canonical form, text without blanks and with sorted keys: parsing, paths and elements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _loads(text: str) -> Any:
 
 
 def json_parse(text: str) -> str:
-    """JSON text as Trino keeps it: no blanks, keys in order."""
+    """Return JSON text in Trino's form: no blanks, sorted keys."""
     try:
         return _dumps(_loads(text))
     except ValueError:
@@ -82,13 +82,13 @@ def _at(text: str, path: str) -> list[Any]:
 
 
 def json_extract(text: str, path: str) -> str | None:
-    """The JSON at a path; None where there is none, or where the text is no JSON."""
+    """Return the JSON at a path; None if there is none, or if the text is no JSON."""
     found = _at(text, path)
     return _dumps(found[0]) if found else None
 
 
 def json_scalar(text: str, path: str) -> str | None:
-    """The scalar at a path, as text."""
+    """Return the scalar at a path, as text."""
     found = _at(text, path)
     if not found or found[0] is None or isinstance(found[0], (list, dict)):
         return None
@@ -96,18 +96,18 @@ def json_scalar(text: str, path: str) -> str | None:
 
 
 def json_exists(text: str, path: str) -> bool:
-    """Whether there is anything at a path."""
+    """Return True if there is anything at a path."""
     return bool(_at(text, path))
 
 
 def json_size(text: str, path: str) -> int | None:
-    """How many entries the array or object at a path has; 0 for a scalar."""
+    """Return the number of entries of the array or object at a path; 0 for a scalar."""
     found = _at(text, path)
     return None if not found else len(found[0]) if isinstance(found[0], (list, dict)) else 0
 
 
 def json_is_scalar(text: str) -> bool | None:
-    """Whether JSON text is a scalar."""
+    """Return True if JSON text is a scalar."""
     try:
         return not isinstance(_loads(text), (list, dict))
     except ValueError:
@@ -123,25 +123,25 @@ def _list(text: str) -> list[Any] | None:
 
 
 def json_array_length(text: str) -> int | None:
-    """How long a JSON array is."""
+    """Return the length of a JSON array."""
     value = _list(text)
     return None if value is None else len(value)
 
 
 def json_array_get(text: str, index: int) -> str | None:
-    """The element at an index, from the end when negative."""
+    """Return the element at an index, counted from the end when negative."""
     value = _list(text)
     return None if value is None or not -len(value) <= index < len(value) else _dumps(value[index])
 
 
 def json_array_contains(text: str, wanted: str) -> bool | None:
-    """Whether a JSON array has an element that is this JSON scalar."""
+    """Return True if a JSON array has an element that equals this JSON scalar."""
     value = _list(text)
     return None if value is None else any(_dumps(each) == wanted for each in value)
 
 
 def json_text(text: str) -> str | None:
-    """JSON cast to varchar."""
+    """Return JSON cast to varchar."""
     value = _loads(text)
     if isinstance(value, (list, dict)):
         raise ValueError(marked("INVALID_CAST_ARGUMENT", f"Cannot cast JSON to varchar: {text}"))
@@ -149,7 +149,7 @@ def json_text(text: str) -> str | None:
 
 
 def from_json_text(text: str) -> str | None:
-    """JSON null is NULL when cast to anything."""
+    """Return the JSON text to cast; None for JSON null, which is NULL in every type."""
     return None if text == "null" else text
 
 

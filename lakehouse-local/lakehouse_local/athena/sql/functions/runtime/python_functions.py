@@ -1,4 +1,4 @@
-"""Functions of Trino's that DuckDB has no equal to, in Python. They work row by row: right before fast."""
+"""Python functions for those of Trino's that DuckDB lacks. They work row by row: correctness comes before speed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lakehouse_local.athena.sql.render import java_double
 
 
 def double_text(value: float) -> str:
-    """A double cast to varchar: always in scientific form, 2.5E0."""
+    """Return a double cast to varchar, which is always in scientific notation: 2.5E0."""
     written = java_double(value)
     if "E" in written or written.lstrip("-") in ("NaN", "Infinity"):
         return written
@@ -39,7 +39,11 @@ _CONVERSION = re.compile(r"%(\d+\$)?([-#+ 0,(]*)(\d+)?(?:\.(\d+))?([bBhHsScCdoxX
 
 
 def format_java(pattern: str, args: list[str | None], kinds: str) -> str:
-    """java.util.Formatter over arguments given as text; `kinds` says what each is: s(tring), d(ecimal), f(loat)."""
+    """Format as java.util.Formatter does.
+
+    :param args: the arguments as text
+    :param kinds: one letter for each argument: s(tring), d(ecimal integer), f(loat)
+    """
     following = itertools.count()
 
     def one(match: re.Match[str]) -> str:
@@ -91,7 +95,7 @@ def _padded(written: str, flags: str, width: str | None) -> str:
 
 
 def human_readable_seconds(seconds: float) -> str:
-    """93784 as `1 day, 2 hours, 3 minutes, 4 seconds`."""
+    """Return 93784 as `1 day, 2 hours, 3 minutes, 4 seconds`."""
     left = round(seconds)
     parts = []
     for name, size in (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
@@ -105,7 +109,7 @@ _DURATIONS = {"ns": 1e-6, "us": 1e-3, "ms": 1, "s": 1000, "m": 60_000, "h": 3_60
 
 
 def parse_duration(text: str) -> int:
-    """`1.5m` as milliseconds."""
+    """Return `1.5m` as milliseconds."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*", text)
     if not match or match[2] not in _DURATIONS:
         raise Refusal(f"duration is not a valid data duration string: {text}")
@@ -113,7 +117,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_number(value: float) -> str:
-    """123456 as 123K."""
+    """Return 123456 as 123K."""
     for suffix, size in (("Q", 1e15), ("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
         if abs(value) >= size:
             unit, scaled = suffix, value / size
@@ -130,7 +134,7 @@ _SOUNDEX = {letter: code for letters, code in (("BFPV", "1"), ("CGJKQSXZ", "2"),
 
 
 def soundex(text: str) -> str:
-    """The English soundex code of a word."""
+    """Return the English soundex code of a word."""
     letters = [letter for letter in text.upper() if letter.isascii() and letter.isalpha()]
     if not letters:
         return ""
@@ -145,7 +149,7 @@ def soundex(text: str) -> str:
 
 
 def strpos_nth(text: str, sub: str, instance: int) -> int:
-    """Where the nth occurrence starts (from the end when negative), counted from 1; 0 for none."""
+    """Return the position of the nth occurrence (from the end when negative), counted from 1; 0 for none."""
     if instance == 0:
         raise Refusal("'instance' must not be a positive or negative number.")
     at = -1 if instance > 0 else len(text)
@@ -157,7 +161,7 @@ def strpos_nth(text: str, sub: str, instance: int) -> int:
 
 
 def from_base(text: str, radix: int) -> int:
-    """The number that `text` is in base `radix`."""
+    """Return the number that `text` is in base `radix`."""
     try:
         return int(text, radix)
     except ValueError:
@@ -175,31 +179,31 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def re_like(text: str, pattern: str) -> bool:
-    """regexp_like, with lookaround and back references."""
+    """Run regexp_like with lookaround and back references."""
     return _pattern(pattern).search(text) is not None
 
 
 def re_extract(text: str, pattern: str, group: int) -> str | None:
-    """regexp_extract, with lookaround and back references."""
+    """Run regexp_extract with lookaround and back references."""
     found = _pattern(pattern).search(text)
     return found[group] if found else None
 
 
 def re_replace(text: str, pattern: str, replacement: str) -> str:
-    """regexp_replace, with lookaround and back references."""
+    """Run regexp_replace with lookaround and back references."""
     return _pattern(pattern).sub(re.sub(r"\$(\d)", r"\\g<\1>", replacement), text)
 
 
 def re_extract_all(text: str, pattern: str, group: int) -> list[str]:
-    """regexp_extract_all, with lookaround and back references."""
+    """Run regexp_extract_all with lookaround and back references."""
     return [found[group] for found in _pattern(pattern).finditer(text)]
 
 
-# -- addresses -------------------------------------------------------------------------------------------------------
+# -- URLs ------------------------------------------------------------------------------------------------------------
 
 
 def url_part(url: str, part: str) -> str | None:
-    """One part of an address; None where it has none."""
+    """Return one part of a URL; None if it has none."""
     try:
         parts = urlsplit(url)
         return {
@@ -211,7 +215,7 @@ def url_part(url: str, part: str) -> str | None:
 
 
 def url_port(url: str) -> int | None:
-    """The port that an address names."""
+    """Return the port that a URL names, or None."""
     try:
         return urlsplit(url).port
     except ValueError:
@@ -219,7 +223,7 @@ def url_port(url: str) -> int | None:
 
 
 def url_parameter(url: str, name: str) -> str | None:
-    """The first value of a parameter of an address's query."""
+    """Return the first value of a parameter of a URL's query, or None."""
     return next((value for key, value in parse_qsl(urlsplit(url).query, keep_blank_values=True) if key == name), None)
 
 
@@ -227,22 +231,22 @@ def url_parameter(url: str, name: str) -> str | None:
 
 
 def combinations(values: list[Any], n: int) -> list[list[Any]]:
-    """Every choice of n of the values, in order."""
+    """Return every choice of n of the values, in order."""
     return [list(each) for each in itertools.combinations(values, n)]
 
 
 def word_hash(value: bytes) -> bytes:
-    """xxhash64 as eight bytes."""
+    """Return the xxhash64 of bytes as eight bytes."""
     return xxhash64(value).to_bytes(8, "big")
 
 
 def from_utf8(value: bytes) -> str:
-    """Text of bytes; what is not UTF-8 becomes the replacement character."""
+    """Return the text of bytes, with the replacement character for invalid UTF-8."""
     return value.decode("utf-8", "replace")
 
 
 def timestamp_of_iso(text: str) -> datetime:
-    """The instant of an ISO 8601 timestamp, in UTC."""
+    """Return the local time of an ISO 8601 timestamp, without its zone."""
     match = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?)?"
                          r"(Z|[+-]\d\d(?::?\d\d)?)?", text)  # fmt: skip
     if not match:
@@ -256,7 +260,7 @@ def timestamp_of_iso(text: str) -> datetime:
 
 
 def zone_of_iso(text: str) -> str:
-    """The zone that an ISO 8601 timestamp names."""
+    """Return the zone that an ISO 8601 timestamp names, by default UTC."""
     match = re.search(r"T.*?(Z|[+-]\d\d(?::?\d\d)?)$", text)
     if not match or match[1] == "Z":
         return "UTC"

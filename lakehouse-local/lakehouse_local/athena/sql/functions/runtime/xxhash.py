@@ -16,7 +16,7 @@ def _mixed(value: int, word: int) -> int:
 
 
 def xxhash64(data: bytes) -> int:
-    """The 64 bit hash of some bytes."""
+    """Return the 64 bit hash of some bytes."""
     size, at = len(data), 0
     if size >= 32:
         lanes = [(_P1 + _P2) & _MASK, _P2, 0, -_P1 & _MASK]
