@@ -13,9 +13,9 @@ from lakehouse_local.athena.sql.compile.predicates import compared
 from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position, shown, unwrapped
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.functions import registry
-from lakehouse_local.athena.sql.functions.known import NOT_SERVED
-from lakehouse_local.athena.sql.functions.signatures import Chosen, FunctionCall, Lambda, choose, substitute
+from lakehouse_local.athena.sql.functions.signatures import ChosenOverload, FunctionCall, Lambda, choose, substitute
 from lakehouse_local.athena.sql.functions.text import formatted
+from lakehouse_local.athena.sql.functions.unsupported import UNSUPPORTED
 from lakehouse_local.athena.sql.types import INTEGER, UNKNOWN, VARCHAR, Type, common_type, duckdb_type
 from lakehouse_local.athena.sql.types.casts import coerced
 from lakehouse_local.athena.sql.types.typed import Typed, string
@@ -48,15 +48,15 @@ def call(self: Expressions, name: str, args: Sequence[Typed | Lambda], node: Any
     where = position(node)
     overloads = registry().get(name)
     if not overloads:
-        if name in NOT_SERVED:
-            raise SqlError("NOT_SUPPORTED", f"{where}Function {name} is not served locally yet")
+        if name in UNSUPPORTED:
+            raise SqlError("NOT_SUPPORTED", f"{where}Function {name} is not supported by the local AWS")
         raise SqlError("FUNCTION_NOT_FOUND", f"{where}Function '{name}' not registered")
     chosen = choose(overloads, args)
     if chosen is None:
-        given = ", ".join(str(each.type) if isinstance(each, Typed) else "function" for each in args)
+        actual = ", ".join(str(each.type) if isinstance(each, Typed) else "function" for each in args)
         expected = ", ".join(each.text for each in overloads)
         raise SqlError(
-            "FUNCTION_NOT_FOUND", f"{where}Unexpected parameters ({given}) for function {name}. Expected: {expected}"
+            "FUNCTION_NOT_FOUND", f"{where}Unexpected parameters ({actual}) for function {name}. Expected: {expected}"
         )
     returns = substitute(chosen.overload.returns, chosen.bindings)
     values = [
@@ -76,7 +76,7 @@ def _templated(build: str, made: FunctionCall) -> str:
     return f"{build}({', '.join(made.sql)})"
 
 
-def _lambdas(chosen: Chosen, args: Sequence[Typed | Lambda]) -> list[Callable[..., str]]:
+def _lambdas(chosen: ChosenOverload, args: Sequence[Typed | Lambda]) -> list[Callable[..., str]]:
     found: list[Callable[..., str]] = []
     for pattern, arg in zip(chosen.overload.parameters_for(len(args)) or (), args, strict=True):
         if isinstance(arg, Typed):
@@ -180,7 +180,7 @@ def _grouping(self: Expressions, node: Any) -> Typed:
     return Typed(f"CAST(grouping({', '.join(columns)}) AS INTEGER)", INTEGER)
 
 
-# -- what looks like a call ------------------------------------------------------------------------------------------
+# -- functions without a signature -----------------------------------------------------------------------------------
 
 
 def _arguments(self: Expressions, node: Any, name: str, least: int, most: int) -> list[Typed]:
@@ -202,9 +202,9 @@ def _if(self: Expressions, node: Any) -> Typed:
 
 
 def _coalesce(self: Expressions, node: Any) -> Typed:
-    given = _arguments(self, node, "coalesce", 2, 10_000)
+    arguments = _arguments(self, node, "coalesce", 2, 10_000)
     refusal = f"{position(node)}All COALESCE operands must be the same type: {{0}} and {{1}}"
-    values = self.alike(given, refusal)
+    values = self.alike(arguments, refusal)
     return Typed(f"coalesce({', '.join(each.sql for each in values)})", values[0].type)
 
 

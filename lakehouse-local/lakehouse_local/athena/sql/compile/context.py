@@ -12,6 +12,7 @@ from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 from lakehouse_local.athena.sql.compile.scope import Field, Scan, Scope
 from lakehouse_local.athena.sql.compile.tree import children, dotted, position, unwrapped
 from lakehouse_local.athena.sql.types import Type
+from lakehouse_local.athena.sql.types.casts import coerced
 from lakehouse_local.athena.sql.types.typed import Typed
 
 
@@ -25,7 +26,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompiledQuery:
     """DuckDB's text of a query, and its columns."""
 
     sql: str
@@ -40,8 +41,6 @@ class Compiled:
 
     def coerced(self, types: Sequence[Type], fresh: str) -> str:
         """Return its text with the columns implicitly converted to these types."""
-        from lakehouse_local.athena.sql.types.casts import coerced
-
         if all(each.type == type for each, type in zip(self.outputs, types, strict=True)):
             return self.sql
         columns = ", ".join(
@@ -54,7 +53,7 @@ class Compiled:
 class Compiler(Protocol):
     """The services of the enclosing query that expressions use."""
 
-    def subquery(self, node: Any, scope: Scope) -> Compiled:
+    def subquery(self, node: Any, scope: Scope) -> CompiledQuery:
         """Compile a query inside an expression, which can use the columns of `scope`."""
 
     def parameter(self, node: Any) -> Any:
@@ -127,7 +126,7 @@ class Context:
     pruning: Scan | None = None
 
 
-class Names:
+class FreshNames:
     """A supply of fresh names."""
 
     def __init__(self, prefix: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
 from lakehouse_local.athena.sql.compile import literals
-from lakehouse_local.athena.sql.compile.context import Compiled, Context
-from lakehouse_local.athena.sql.compile.scope import Found
+from lakehouse_local.athena.sql.compile.context import CompiledQuery, Context
+from lakehouse_local.athena.sql.compile.scope import ResolvedName
 from lakehouse_local.athena.sql.compile.tree import children, dotted, name_of, position, shown, unwrapped
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.functions import collections, dates, numbers
@@ -56,7 +56,7 @@ class Expressions:
             return grouped
         handler = _HANDLERS.get(type(node))
         if handler is None:
-            raise SqlError("NOT_SUPPORTED", f"{position(node)}{shown(node)} is not served locally yet")
+            raise SqlError("NOT_SUPPORTED", f"{position(node)}{shown(node)} is not supported by the local AWS")
         return handler(self, node)
 
     def condition(self, node: Any, what: str) -> str:
@@ -104,7 +104,7 @@ def _column(self: Expressions, node: Any) -> Typed:
     return row_field(_reference(self, found, node), found.rest, node)
 
 
-def _reference(self: Expressions, found: Found, node: Any) -> Typed:
+def _reference(self: Expressions, found: ResolvedName, node: Any) -> Typed:
     field = found.field
     if self.context.pruning is not None:
         if field.origin is None or field.origin[0] is not self.context.pruning:
@@ -177,16 +177,16 @@ def joined_by_bars(a: Typed, b: Typed, node: Any) -> Typed:
         return Typed(f"CAST(NULL AS {duckdb_type(type := array(b.type if a.type == UNKNOWN else a.type))})", type)
     if joined := collections.concatenated(a, b):
         return joined
-    kinds = {a.type.name, b.type.name} - {"unknown"}
-    if not kinds <= {"varchar", "char"} and kinds != {"varbinary"}:
+    names = {a.type.name, b.type.name} - {"unknown"}
+    if not names <= {"varchar", "char"} and names != {"varbinary"}:
         raise SqlError(
             "FUNCTION_NOT_FOUND",
             f"{position(node)}Unexpected parameters ({a.type}, {b.type}) for function concat. Expected: "
             "concat(char(x), char(y)), concat(array(E), E) E, concat(E, array(E)) E, concat(array(E)) E, "
             "concat(varchar), concat(varbinary)",
         )
-    type = Type("varbinary") if kinds == {"varbinary"} else VARCHAR
-    if "char" in kinds and a.type.size is not None and b.type.size is not None:
+    type = Type("varbinary") if names == {"varbinary"} else VARCHAR
+    if "char" in names and a.type.size is not None and b.type.size is not None:
         type = Type("char", (a.type.size + b.type.size,))
     sides = [f"CAST(NULL AS {duckdb_type(type)})" if each.type == UNKNOWN else each.sql for each in (a, b)]
     return Typed(f"({sides[0]} || {sides[1]})", type)
@@ -196,7 +196,9 @@ def _at_time_zone(self: Expressions, node: Any) -> Typed:
     value = self.compile(node.valueExpression())
     specifier = node.timeZoneSpecifier()
     if not isinstance(specifier, P.TimeZoneStringContext):
-        raise SqlError("NOT_SUPPORTED", f"{position(node)}AT TIME ZONE with an interval is not served locally yet")
+        raise SqlError(
+            "NOT_SUPPORTED", f"{position(node)}AT TIME ZONE with an interval is not supported by the local AWS"
+        )
     zone = string(literals.text_of(specifier.string()))
     if value.type.name == "timestamp":
         value = coerced(value, Type(_ZONED, value.type.args))
@@ -306,7 +308,7 @@ def _subquery(self: Expressions, node: Any) -> Typed:
     return Typed(f"({query.sql})", query.outputs[0].type)
 
 
-def one_column(self: Expressions, node: Any) -> Compiled:
+def one_column(self: Expressions, node: Any) -> CompiledQuery:
     """Compile a subquery that is used as a value."""
     query = _query(self, node)
     if len(query.outputs) != 1:
@@ -317,7 +319,7 @@ def one_column(self: Expressions, node: Any) -> Compiled:
     return query
 
 
-def _query(self: Expressions, node: Any) -> Compiled:
+def _query(self: Expressions, node: Any) -> CompiledQuery:
     if self.context.pruning is not None:
         raise NotPrunable
     return self.context.compiler.subquery(node, self.context.scope)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql.compile.context import Compiled, Context
+from lakehouse_local.athena.sql.compile.context import CompiledQuery, Context
 from lakehouse_local.athena.sql.compile.expressions import Expressions
 from lakehouse_local.athena.sql.compile.scope import Field, Scope
 from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position
@@ -62,7 +62,7 @@ class FromClause:
     def _sampled(self, node: Any, left: Sequence[Field]) -> FromItem:
         pattern = node.patternRecognition()
         if pattern.MATCH_RECOGNIZE():
-            raise SqlError("NOT_SUPPORTED", f"{position(pattern)}MATCH_RECOGNIZE is not served locally yet")
+            raise SqlError("NOT_SUPPORTED", f"{position(pattern)}MATCH_RECOGNIZE is not supported by the local AWS")
         found = self._aliased(pattern.aliasedRelation(), left)
         if node.sampleType():
             share = self._expressions((), "TABLESAMPLE").compile(node.percentage)
@@ -103,9 +103,9 @@ class FromClause:
             return replace(found, sql=f"({found.sql})", joined=False) if found.joined else found
         if isinstance(node, P.TableFunctionInvocationContext):
             return self._table_function(node.tableFunctionCall())
-        raise SqlError("NOT_SUPPORTED", f"{position(node)}JSON_TABLE is not served locally yet")
+        raise SqlError("NOT_SUPPORTED", f"{position(node)}JSON_TABLE is not supported by the local AWS")
 
-    def _derived(self, query: Compiled) -> FromItem:
+    def _derived(self, query: CompiledQuery) -> FromItem:
         alias = self._queries.fresh_relation()
         return FromItem(f"({query.sql}) AS {alias}", tuple(query.fields(alias)))
 
@@ -115,7 +115,7 @@ class FromClause:
         """Compile a table, a view or a WITH query by name."""
         lower = [name.lower() for name in names]
         if len(lower) == 1 and (query := self._queries.named(lower[0])):
-            found = self._derived(query) if isinstance(query, Compiled) else query
+            found = self._derived(query) if isinstance(query, CompiledQuery) else query
             return replace(found, fields=tuple(replace(each, qualifier=(lower[0],)) for each in found.fields))
         if len(lower) > 3:
             raise SqlError("SYNTAX_ERROR", f"{position(node)}Too many dots in table name: {'.'.join(names)}")

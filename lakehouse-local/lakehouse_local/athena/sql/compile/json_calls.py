@@ -20,7 +20,9 @@ def _document(self: Expressions, node: Any) -> tuple[str, str]:
     """Return DuckDB's text of the JSON, and of the path in it."""
     call = node.jsonPathInvocation()
     if call.jsonArgument():
-        raise SqlError("NOT_SUPPORTED", f"{position(node)}JSON path variables (PASSING) are not served locally yet")
+        raise SqlError(
+            "NOT_SUPPORTED", f"{position(node)}JSON path variables (PASSING) are not supported by the local AWS"
+        )
     value = self.compile(call.jsonValueExpression().expression())
     if value.type.name not in ("varchar", "char"):
         raise SqlError("TYPE_MISMATCH", f"{position(node)}Cannot read input of type {value.type} as JSON")
@@ -31,7 +33,7 @@ def _document(self: Expressions, node: Any) -> tuple[str, str]:
 def _plain(node: Any, *behaviours: Any) -> None:
     if any(each is not None and each.getText().upper() != "NULL" for each in behaviours):
         raise SqlError(
-            "NOT_SUPPORTED", f"{position(node)}{shown(node)}: ON EMPTY and ON ERROR are not served locally yet"
+            "NOT_SUPPORTED", f"{position(node)}{shown(node)}: ON EMPTY and ON ERROR are not supported by the local AWS"
         )
 
 

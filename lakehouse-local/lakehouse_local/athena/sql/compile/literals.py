@@ -96,25 +96,25 @@ def boolean(value: bool) -> Typed:
     return Typed("true" if value else "false", BOOLEAN, value)
 
 
-def typed_text(kind: str, written: str, where: str) -> Typed:
+def typed_text(type_name: str, written: str, where: str) -> Typed:
     """Compile DATE '...', TIMESTAMP '...', DECIMAL '...' and so on."""
-    kind = kind.lower()
-    if kind == "decimal":
+    type_name = type_name.lower()
+    if type_name == "decimal":
         return decimal_of(written, where)
-    if kind in ("date", "timestamp", "time"):
-        found = {"date": _date, "timestamp": _timestamp, "time": _time}[kind](written)
+    if type_name in ("date", "timestamp", "time"):
+        found = {"date": _date, "timestamp": _timestamp, "time": _time}[type_name](written)
         if found is None:
-            raise SqlError("INVALID_LITERAL", f"{where}'{written}' is not a valid {kind.upper()} literal")
+            raise SqlError("INVALID_LITERAL", f"{where}'{written}' is not a valid {type_name.upper()} literal")
         return found
-    if kind == "json":
+    if type_name == "json":
         return Typed(f"trino_json_parse({string(written)})", JSON)
     try:
-        target = parse_type(kind)
+        target = parse_type(type_name)
     except ValueError:
-        raise SqlError("TYPE_NOT_FOUND", f"{where}Unknown type: {kind}") from None
+        raise SqlError("TYPE_NOT_FOUND", f"{where}Unknown type: {type_name}") from None
     sql = cast(text(written), target)
     if sql is None:
-        raise SqlError("INVALID_LITERAL", f"{where}'{written}' is not a valid {kind.upper()} literal")
+        raise SqlError("INVALID_LITERAL", f"{where}'{written}' is not a valid {type_name.upper()} literal")
     return Typed(sql, target)
 
 

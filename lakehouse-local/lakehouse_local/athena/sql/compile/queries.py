@@ -8,7 +8,7 @@ from typing import Any
 
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
-from lakehouse_local.athena.sql.compile.context import Compiled, Compiler, Context, Names, Output
+from lakehouse_local.athena.sql.compile.context import CompiledQuery, Compiler, Context, FreshNames, Output
 from lakehouse_local.athena.sql.compile.expressions import Expressions
 from lakehouse_local.athena.sql.compile.from_clause import FromClause, FromItem
 from lakehouse_local.athena.sql.compile.scope import Scan, Scope
@@ -25,7 +25,7 @@ class Translation:
     """The state that all queries of one statement share: fresh names, scans, the values of question marks."""
 
     def __init__(self, parameters: Sequence[str]) -> None:
-        self.name, self.relation_name = Names("x"), Names("r")
+        self.name, self.relation_name = FreshNames("x"), FreshNames("r")
         self.scans: list[Scan] = []
         self.parameters = [_expression_of(text) for text in parameters]
         self.marks: dict[int, int] = {}
@@ -79,7 +79,7 @@ class Queries(Compiler):
         self,
         catalogue: Catalogue,
         translation: Translation,
-        named: Mapping[str, Compiled | FromItem | _Named] | None = None,
+        named: Mapping[str, CompiledQuery | FromItem | _Named] | None = None,
         windows: Mapping[str, Any] | None = None,
     ) -> None:
         self.catalogue, self.translation = catalogue, translation
@@ -88,7 +88,7 @@ class Queries(Compiler):
 
     # -- for the parts -----------------------------------------------------------------------------------------------
 
-    def subquery(self, node: Any, scope: Scope) -> Compiled:
+    def subquery(self, node: Any, scope: Scope) -> CompiledQuery:
         return self.query(node, scope)
 
     def parameter(self, node: Any) -> Any:
@@ -109,7 +109,7 @@ class Queries(Compiler):
         self.translation.scans.append(scan)
         return scan
 
-    def named(self, name: str) -> Compiled | FromItem | None:
+    def named(self, name: str) -> CompiledQuery | FromItem | None:
         """Return a WITH query by its name, compiled at each use: Trino inlines it too."""
         found = self._named.get(name)
         if not isinstance(found, _Named):
@@ -117,7 +117,7 @@ class Queries(Compiler):
         found.used = True
         return _renamed(found.queries.query(found.node.query(), None), found.node)
 
-    def view(self, relation: Relation) -> Compiled:
+    def view(self, relation: Relation) -> CompiledQuery:
         """Compile a view's query, in the view's own database."""
         assert relation.view_sql is not None
         catalogue = _InDatabase(self.catalogue, relation.view_catalog, relation.view_schema)
@@ -130,7 +130,7 @@ class Queries(Compiler):
 
     # -- queries -----------------------------------------------------------------------------------------------------
 
-    def query(self, node: Any, parent: Scope | None) -> Compiled:
+    def query(self, node: Any, parent: Scope | None) -> CompiledQuery:
         """Compile a query with its WITH."""
         if not node.with_():
             return self.query_without_with(node.queryNoWith(), parent)
@@ -158,7 +158,7 @@ class Queries(Compiler):
                 named[name] = _Named(each, before)
         return Queries(self.catalogue, self.translation, named, self._windows)
 
-    def recursive(self, node: Any, name: str) -> Compiled:
+    def recursive(self, node: Any, name: str) -> CompiledQuery:
         """Compile a query of WITH RECURSIVE: a first part, and a step that is repeated."""
         term = unwrapped(node.query())
         if not isinstance(term, P.SetOperationContext) or term.operator.type != P.UNION:
@@ -177,9 +177,9 @@ class Queries(Compiler):
         names = ", ".join(f"c{at}" for at in range(len(types)))
         union = "UNION ALL" if term.setQuantifier() and term.setQuantifier().ALL() else "UNION"
         body = f"({first.sql}) {union} ({step.coerced(types, self.fresh())})"
-        return Compiled(f"WITH RECURSIVE {table}({names}) AS ({body}) SELECT {names} FROM {table}", first.outputs)
+        return CompiledQuery(f"WITH RECURSIVE {table}({names}) AS ({body}) SELECT {names} FROM {table}", first.outputs)
 
-    def query_without_with(self, node: Any, parent: Scope | None) -> Compiled:
+    def query_without_with(self, node: Any, parent: Scope | None) -> CompiledQuery:
         """Compile a query with its ORDER BY and LIMIT."""
         term = _plain_term(node.queryTerm())
         if isinstance(term, P.QuerySpecificationContext):
@@ -193,14 +193,14 @@ class Queries(Compiler):
         tail = ordering(self, node, expressions, [Typed(field.sql, field.type) for field in fields], [])
         columns = ", ".join(f"{alias}.c{at}" for at in range(len(fields)))
         outputs = tuple(Output(each.name, each.type) for each in query.outputs)
-        return Compiled(f"SELECT {columns} FROM ({query.sql}) AS {alias}{tail}", outputs)
+        return CompiledQuery(f"SELECT {columns} FROM ({query.sql}) AS {alias}{tail}", outputs)
 
-    def _select(self, node: Any, parent: Scope | None, tail: Any) -> Compiled:
+    def _select(self, node: Any, parent: Scope | None, tail: Any) -> CompiledQuery:
         windows = {name_of(each.name).lower(): each.windowSpecification() for each in node.windowDefinition()}
         here = Queries(self.catalogue, self.translation, self._named, {**self._windows, **windows}) if windows else self
         return Select(here, node, parent).compile(tail)
 
-    def term(self, node: Any, parent: Scope | None) -> Compiled:
+    def term(self, node: Any, parent: Scope | None) -> CompiledQuery:
         """Compile SELECT, VALUES, TABLE, a set operation, or a query in parentheses."""
         node = _plain_term(node)
         if isinstance(node, P.SetOperationContext):
@@ -213,10 +213,10 @@ class Queries(Compiler):
             relation = FromClause(self, parent).table(names_of(node.qualifiedName()), node)
             columns = ", ".join(f"{field.sql} AS c{at}" for at, field in enumerate(relation.fields))
             outputs = tuple(Output(field.name, field.type, field.origin) for field in relation.fields)
-            return Compiled(f"SELECT {columns} FROM {relation.sql}", outputs)
+            return CompiledQuery(f"SELECT {columns} FROM {relation.sql}", outputs)
         return self._values(node, parent)
 
-    def _set_operation(self, node: Any, parent: Scope | None) -> Compiled:
+    def _set_operation(self, node: Any, parent: Scope | None) -> CompiledQuery:
         sides = [self.term(node.left, parent), self.term(node.right, parent)]
         operator = node.operator.text.upper()
         a, b = (side.outputs for side in sides)
@@ -236,9 +236,9 @@ class Queries(Compiler):
         every = " ALL" if node.setQuantifier() and node.setQuantifier().ALL() else ""
         left, right = (side.coerced(types, self.fresh_relation()) for side in sides)
         outputs = tuple(Output(x.name, type) for x, type in zip(a, types, strict=True))
-        return Compiled(f"({left}) {operator}{every} ({right})", outputs)
+        return CompiledQuery(f"({left}) {operator}{every} ({right})", outputs)
 
-    def _values(self, node: Any, parent: Scope | None) -> Compiled:
+    def _values(self, node: Any, parent: Scope | None) -> CompiledQuery:
         expressions = Expressions(Context(Scope((), parent), self, "VALUES"))
         rows: list[list[Typed]] = []
         for each in node.expression():
@@ -266,13 +266,13 @@ class _Named:
     used: bool = False
 
 
-def values_of(columns: Sequence[Sequence[str]], types: Sequence[Type]) -> Compiled:
+def values_of(columns: Sequence[Sequence[str]], types: Sequence[Type]) -> CompiledQuery:
     """Return VALUES of cells that already have their columns' types."""
     names = [f"c{at}" for at in range(len(columns))]
     rows = ", ".join(f"({', '.join(cells)})" for cells in zip(*columns, strict=True))
     typed = ", ".join(f"CAST({name} AS {duckdb_type(type)}) AS {name}" for name, type in zip(names, types, strict=True))
     sql = f"SELECT {typed} FROM (VALUES {rows}) AS v({', '.join(names)})"
-    return Compiled(sql, tuple(Output(None, type) for type in types))
+    return CompiledQuery(sql, tuple(Output(None, type) for type in types))
 
 
 class _InDatabase(Catalogue):
@@ -304,7 +304,7 @@ def _plain_term(node: Any) -> Any:
     return node
 
 
-def _renamed(query: Compiled, node: Any) -> Compiled:
+def _renamed(query: CompiledQuery, node: Any) -> CompiledQuery:
     """Return a WITH query with the column names of its alias list."""
     if not node.columnAliases():
         return query
@@ -315,7 +315,7 @@ def _renamed(query: Compiled, node: Any) -> Compiled:
             f"{position(node)}Column alias list has {len(names)} entries but relation has {len(query.outputs)} columns",
         )
     outputs = tuple(Output(name, each.type, each.origin) for name, each in zip(names, query.outputs, strict=True))
-    return Compiled(query.sql, outputs)
+    return CompiledQuery(query.sql, outputs)
 
 
 def _mentions(node: Any, name: str) -> bool:

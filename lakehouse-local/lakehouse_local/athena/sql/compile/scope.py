@@ -51,7 +51,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Found:
+class ResolvedName:
     """A resolved name: the column, the rest of the name (fields of a row), and whether it is an outer query's."""
 
     field: Field
@@ -67,7 +67,7 @@ class Scope:
         self.parent = parent
         self._same_query = same_query  # the parent's columns are this query's too
 
-    def find(self, parts: Sequence[str], position: str) -> Found | None:
+    def find(self, parts: Sequence[str], position: str) -> ResolvedName | None:
         """Resolve a dotted name, or return None; raises SqlError AMBIGUOUS_NAME."""
         lower = [part.lower() for part in parts]
         scope: Scope | None = self
@@ -80,7 +80,7 @@ class Scope:
                 if len(found) > 1:
                     raise SqlError("AMBIGUOUS_NAME", f"{position}Column '{'.'.join(parts)}' is ambiguous")
                 if found:
-                    return Found(found[0], tuple(lower[length:]), outer)
+                    return ResolvedName(found[0], tuple(lower[length:]), outer)
             outer = outer or not scope._same_query
             scope = scope.parent
         return None

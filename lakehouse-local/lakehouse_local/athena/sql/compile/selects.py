@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trino_query_parser.SqlBaseParser import SqlBaseParser as P
 
 from lakehouse_local.athena.sql.compile import windows
-from lakehouse_local.athena.sql.compile.context import Compiled, Context, Groups, Output, canonical
+from lakehouse_local.athena.sql.compile.context import CompiledQuery, Context, Groups, Output, canonical
 from lakehouse_local.athena.sql.compile.expressions import Expressions, NotPrunable
 from lakehouse_local.athena.sql.compile.from_clause import FromClause
 from lakehouse_local.athena.sql.compile.predicates import comparable
@@ -62,7 +62,7 @@ class Select:
     def _expressions(self, clause: str, **more: Any) -> Expressions:
         return Expressions(Context(self._scope, self._queries, clause, **more))
 
-    def compile(self, tail: Any) -> Compiled:
+    def compile(self, tail: Any) -> CompiledQuery:
         """Compile the query; `tail` is the queryNoWith whose ORDER BY and LIMIT belong to it, or None."""
         node = self._node
         sort_items = tail.sortItem() if tail is not None else []
@@ -89,7 +89,7 @@ class Select:
         )
         columns = ", ".join(f"{_stored(value)} AS c{at}" for at, value in enumerate(values))
         head = f"SELECT {'DISTINCT ' if distinct else ''}{columns}"
-        return Compiled(f"{head}{self._from}{where}{group_by}{having}{ordered}", outputs)
+        return CompiledQuery(f"{head}{self._from}{where}{group_by}{having}{ordered}", outputs)
 
     # -- select items ------------------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Select:
         expressions = self._expressions("GROUP BY clause")
         elements = [self._element(element, groups, expressions) for element in node.groupingElement()]
         if node.setQuantifier() and node.setQuantifier().DISTINCT() and len(elements) > 1:
-            raise SqlError("NOT_SUPPORTED", f"{position(node)}GROUP BY DISTINCT is not served locally yet")
+            raise SqlError("NOT_SUPPORTED", f"{position(node)}GROUP BY DISTINCT is not supported by the local AWS")
         return groups, f" GROUP BY {', '.join(elements)}"
 
     def _element(self, element: Any, groups: Groups, expressions: Expressions) -> str:

@@ -75,7 +75,7 @@ def _resolved(self: Expressions, over: Any) -> list[Any]:
 
 def _frame(self: Expressions, frame: Any) -> str:
     if frame.PATTERN() or frame.MEASURES():
-        raise SqlError("NOT_SUPPORTED", f"{position(frame)}Pattern recognition is not served locally yet")
+        raise SqlError("NOT_SUPPORTED", f"{position(frame)}Pattern recognition is not supported by the local AWS")
     extent = frame.frameExtent()
     kind = extent.frameType.text.upper()
     start = _bound(self, extent.start_ if hasattr(extent, "start_") else extent.frameBound(0), kind)

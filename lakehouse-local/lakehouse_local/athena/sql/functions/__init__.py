@@ -11,7 +11,7 @@ from lakehouse_local.athena.sql.functions.signatures import Overload
 
 @cache
 def registry() -> dict[str, list[Overload]]:
-    """Return every function that is served, with its overloads."""
+    """Return every supported function, with its overloads."""
     found: defaultdict[str, list[Overload]] = defaultdict(list)
     for module in (numbers, text, dates, collections, json, aggregates):
         for each in module.FUNCTIONS:

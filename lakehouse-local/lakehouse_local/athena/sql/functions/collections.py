@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.functions.signatures import FunctionCall, built, table
-from lakehouse_local.athena.sql.types import DATE, VARCHAR, YEAR_TO_MONTH, Type, array, duckdb_type, map_of, row
+from lakehouse_local.athena.sql.types import (
+    DATE,
+    VARCHAR,
+    YEAR_TO_MONTH,
+    array,
+    common_type,
+    map_of,
+    row,
+)
 from lakehouse_local.athena.sql.types.casts import coerced, convert
 from lakehouse_local.athena.sql.types.typed import Typed, quoted, string
 
@@ -137,7 +145,9 @@ def _ngrams(call: FunctionCall) -> str:
 def _combinations(call: FunctionCall) -> Typed:
     type = call.args[0].type
     if type.element.name != "varchar":
-        raise SqlError("NOT_SUPPORTED", f"{call.position}combinations of {type.element} is not served locally yet")
+        raise SqlError(
+            "NOT_SUPPORTED", f"{call.position}combinations of {type.element} is not supported by the local AWS"
+        )
     return Typed(f"trino_combinations({', '.join(call.sql)})", array(type))
 
 
@@ -151,19 +161,15 @@ def _split_to_map(call: FunctionCall) -> str:
     )
 
 
-def _array_sum(call: FunctionCall) -> str:
-    return f"CAST(coalesce(list_sum({call.sql[0]}), 0) AS {duckdb_type(call.returns)})"
-
-
 def concatenated(a: Typed, b: Typed) -> Typed | None:
     """Return `a || b` if one of them is an array, else None."""
     arrays = (a.type.name == "array", b.type.name == "array")
     if arrays == (True, True):
-        element = _common(a.type.element, b.type.element)
+        element = common_type(a.type.element, b.type.element)
     elif arrays == (True, False):
-        element = _common(a.type.element, b.type)
+        element = common_type(a.type.element, b.type)
     elif arrays == (False, True):
-        element = _common(a.type, b.type.element)
+        element = common_type(a.type, b.type.element)
     else:
         return None
     if element is None:
@@ -172,12 +178,6 @@ def concatenated(a: Typed, b: Typed) -> Typed | None:
     x = coerced(a, type).sql if arrays[0] else f"[{coerced(a, element).sql}]"
     y = coerced(b, type).sql if arrays[1] else f"[{coerced(b, element).sql}]"
     return Typed(f"trino_concat_arrays({x}, {y})", type)
-
-
-def _common(a: Type, b: Type) -> Type | None:
-    from lakehouse_local.athena.sql.types import common_type
-
-    return common_type(a, b)
 
 
 def _concat_arrays(call: FunctionCall) -> Typed:

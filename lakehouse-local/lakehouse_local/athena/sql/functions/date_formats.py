@@ -42,7 +42,9 @@ def joda(pattern: str) -> str:
         letters, quoted, other = match[1], match[3], match[4]
         if letters:
             if letters not in _JODA:
-                raise SqlError("NOT_SUPPORTED", f"The letters {letters} of a date format are not served locally yet")
+                raise SqlError(
+                    "NOT_SUPPORTED", f"The letters {letters} of a date format are not supported by the local AWS"
+                )
             found.append(_JODA[letters])
         elif other:
             found.append(other.replace("%", "%%"))

@@ -91,7 +91,9 @@ def _local(value: Typed) -> str:
 def _unit(call: FunctionCall, type: Type) -> str:
     unit = call.args[0].constant
     if not isinstance(unit, str):
-        raise SqlError("NOT_SUPPORTED", f"{call.position}A unit that is not a constant is not served locally yet")
+        raise SqlError(
+            "NOT_SUPPORTED", f"{call.position}A unit that is not a constant is not supported by the local AWS"
+        )
     allowed = {"date": _DATE_UNITS, "time": _TIME_UNITS}.get(type.name, (*_TIME_UNITS, *_DATE_UNITS))
     if unit.lower() not in allowed:
         kind = {"date": "DATE", "time": "TIME"}.get(type.name, "TIMESTAMP")
@@ -141,7 +143,7 @@ def _format(call: FunctionCall, translate: Callable[[str], str]) -> str:
     pattern = call.args[1].constant
     if not isinstance(pattern, str):
         raise SqlError(
-            "NOT_SUPPORTED", f"{call.position}A date format that is not a constant is not served locally yet"
+            "NOT_SUPPORTED", f"{call.position}A date format that is not a constant is not supported by the local AWS"
         )
     return string(translate(pattern))
 

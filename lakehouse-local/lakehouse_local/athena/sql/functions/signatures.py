@@ -215,7 +215,7 @@ def substitute(pattern: Type, bindings: Bindings) -> Type:
 
 
 @dataclass
-class Chosen:
+class ChosenOverload:
     """An overload that fits, the types of its parameters, and the types bound to its letters."""
 
     overload: Overload
@@ -223,7 +223,7 @@ class Chosen:
     bindings: Bindings
 
 
-def choose(overloads: Iterable[Overload], args: Sequence[Typed | Lambda]) -> Chosen | None:
+def choose(overloads: Iterable[Overload], args: Sequence[Typed | Lambda]) -> ChosenOverload | None:
     """Return the overload that Trino calls: an exact one, or else the most specific one by implicit conversions."""
     candidates = list(overloads)
     for each in candidates:
@@ -236,11 +236,11 @@ def choose(overloads: Iterable[Overload], args: Sequence[Typed | Lambda]) -> Cho
     return found[0] if found else None
 
 
-def _as_specific(one: Chosen, other: Chosen) -> bool:
+def _as_specific(one: ChosenOverload, other: ChosenOverload) -> bool:
     return all(a is None or b is None or coerces(a, b) for a, b in zip(one.types, other.types, strict=True))
 
 
-def _fit(candidate: Overload, args: Sequence[Typed | Lambda], loose: bool) -> Chosen | None:
+def _fit(candidate: Overload, args: Sequence[Typed | Lambda], loose: bool) -> ChosenOverload | None:
     patterns = candidate.parameters_for(len(args))
     if patterns is None:
         return None
@@ -263,4 +263,4 @@ def _fit(candidate: Overload, args: Sequence[Typed | Lambda], loose: bool) -> Ch
         type == VARCHAR and isinstance(a, Typed) and a.type.name == "char" for type, a in zip(types, args, strict=True)
     ):
         return None
-    return Chosen(candidate, types, bindings)
+    return ChosenOverload(candidate, types, bindings)

@@ -141,7 +141,7 @@ def test_queries(ask, sql, columns, rows):
         ("SELECT CAST(1 AS text)", "TYPE_NOT_FOUND", "Unknown type: text"),
         ("SELECT sum('a')", "FUNCTION_NOT_FOUND", "Unexpected parameters (varchar(1)) for function sum"),
         ("SELECT strftime(1)", "FUNCTION_NOT_FOUND", "Function 'strftime' not registered"),
-        ("SELECT word_stem('a')", "NOT_SUPPORTED", "word_stem is not served locally yet"),
+        ("SELECT word_stem('a')", "NOT_SUPPORTED", "word_stem is not supported by the local AWS"),
         ("SELECT id, count(*) FROM trips", "EXPRESSION_NOT_AGGREGATE", "'id' must be an aggregate expression"),
         ("SELECT * FROM trips GROUP BY id", "EXPRESSION_NOT_AGGREGATE", "'fare' must be an aggregate expression"),
         ("SELECT 1 FROM trips WHERE count(*) > 1", "EXPRESSION_NOT_SCALAR", "WHERE clause cannot contain aggregations"),

@@ -1,4 +1,4 @@
-"""The names of Trino's functions that are not served here: known to Athena, so not FUNCTION_NOT_FOUND."""
+"""The names of Trino's functions that the local AWS does not support: Athena knows them, so not FUNCTION_NOT_FOUND."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ st_ymin t_cdf t_pdf tdigest_agg timestamp_objectid to_big_endian_32 to_big_endia
 to_geojson_geometry to_geometry to_ieee754_32 to_ieee754_64 to_spherical_geography trimmed_mean value_at_quantile
 values_at_quantiles version weibull_cdf wilson_interval_lower wilson_interval_upper word_stem
 """
-NOT_SERVED = frozenset(_NAMES.split())
+UNSUPPORTED = frozenset(_NAMES.split())
