@@ -210,6 +210,7 @@ class TestStart:
         kept = tmp_path / ".state" / "moto" / "iam.pickle"
         kept.parent.mkdir(parents=True)
         kept.write_bytes(b"not a pickle")
+        (tmp_path / ".state" / "layout").write_text("1\n")
         with pytest.raises(StateError, match=r"iam\.pickle cannot be read .* another root"):
             LocalAws(tmp_path).start()
         kept.unlink()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from lakehouse_local.errors import LocalAwsError
 
-class SqlError(Exception):
+
+class SqlError(LocalAwsError):
     """A statement that Trino would refuse: its error name (SYNTAX_ERROR, TYPE_MISMATCH, ...) and its sentence."""
 
     def __init__(self, name: str, message: str) -> None:

@@ -342,6 +342,6 @@ def test_a_star_stands_for_anything(before, inside, after):
 
 @given(texts)
 def test_a_variables_value_is_never_a_pattern(value):
-    fits = matcher("arn:${aws:username}", {"aws:username": (value,)}, of_arns=True)
+    fits = matcher("arn:${aws:username}", {"aws:username": (value,)}, is_arn=True)
     assert fits(f"arn:{value}")
     assert not fits(f"arn:{value}x")

@@ -94,7 +94,7 @@ def test_listing_is_by_prefix_in_order_and_without_scratch(store: ObjectStore) -
 
 def test_etags_come_from_the_index_until_the_file_changes(store: ObjectStore) -> None:
     written = store.write("s3://bucket/k", b"x")
-    stamp = s3.Stamp.of(os.stat(written.path))
+    stamp = s3.Stamp.from_stat(os.stat(written.path))
     store.index.save("bucket", [("k", "md5-of-it", stamp, b"")])
     assert store.objects("s3://bucket/")[0].etag == "md5-of-it"
     os.utime(written.path, ns=(0, 0))
