@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("moto", reason="needs the extra 'local'")
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_local.http.wire import AwsError
@@ -112,6 +112,7 @@ def test_writers_and_deleters_at_once(store: ObjectStore) -> None:
     assert len(keys(store)) == 200
 
 
+@settings(deadline=None)
 @given(st.sets(st.text(st.sampled_from("ab/-._é"), min_size=1, max_size=8).filter(s3.is_path), max_size=8))
 def test_whatever_the_keys(tmp_path_factory: pytest.TempPathFactory, names: set[str]) -> None:
     chosen = {name for name in names if not any(other.startswith(f"{name}/") for other in names)}

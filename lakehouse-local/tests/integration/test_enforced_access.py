@@ -1,4 +1,4 @@
-"""`lakehouse local --enforce-iam` over HTTP: who is refused what, in which words, and that nothing is left of it."""
+"""`lakehouse-local --enforce-iam` over HTTP: who is refused what, in which words, and that nothing is left of it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,8 @@ spark.read.parquet(read).write.mode("overwrite").parquet(written)
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    from .conftest import ObservedAws
-
-    local = ObservedAws(tmp_path_factory.mktemp("enforced") / "root", enforce_iam=True)
-    yield local
-    assert local.stop() == 0, local.log
+def aws(enforcing_aws):
+    return enforcing_aws
 
 
 @pytest.fixture(scope="module")
