@@ -16,7 +16,7 @@ def check_port(name: str, port: int | str) -> int:
     :param name: the option, for the message
     :raises OptionError: it is no port
     """
-    if not re.fullmatch(r"\d{1,5}", str(port)) or int(port) > HIGHEST_PORT:
+    if not re.fullmatch(r"[0-9]{1,5}", str(port)) or int(port) > HIGHEST_PORT:
         raise OptionError(f"{name} must be a number from 0 (any free port) to {HIGHEST_PORT}, not {port!r}")
     return int(port)
 

@@ -187,7 +187,8 @@ class TestStart:
         [
             ({"port": 70000}, "port must be from 0"),
             ({"port": -1}, "port"),
-            ({"account_id": "12"}, "account_id must be"),
+            ({"account_id": "12"}, "account_id must be twelve digits"),
+            ({"region": "us-east-9"}, "region must be a region of AWS, not 'us-east-9'"),
         ],
     )
     def test_bad_arguments(self, tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
@@ -195,6 +196,25 @@ class TestStart:
 
         with pytest.raises(ValueError, match=message):
             LocalAws(tmp_path, **arguments)
+
+    def test_one_at_a_time_in_a_process(self, tmp_path: Path) -> None:
+        from lakehouse_local import LocalAws
+        from lakehouse_local.errors import AlreadyRunning
+
+        with LocalAws(tmp_path / "one", empty=True) as local:
+            with pytest.raises(AlreadyRunning, match="runs in this process already: stop it first"):
+                LocalAws(tmp_path / "two").start()
+            assert local.endpoint.startswith("http://127.0.0.1:")
+        assert not (tmp_path / "two").exists()
+        with pytest.raises(RuntimeError, match="not started"):
+            _ = local.endpoint
+
+    def test_a_process_that_cannot_start(self, local_aws: Any) -> None:
+        from lakehouse_local.errors import ProcessError
+        from lakehouse_local.process import LocalAwsProcess
+
+        with pytest.raises(ProcessError, match=f"did not start: another local AWS .process {local_aws.process.pid}."):
+            LocalAwsProcess(local_aws.root)
 
     def test_a_root_in_use(self, local_aws: Any) -> None:
         from lakehouse_local.errors import RootInUse
@@ -216,8 +236,6 @@ class TestStart:
         kept.unlink()
         with LocalAws(tmp_path) as local:
             assert local.endpoint.startswith("http://127.0.0.1:")
-        with pytest.raises(RuntimeError, match="not started"):
-            _ = local.endpoint
 
 
 def fill(local: Any) -> dict[str, Any]:
