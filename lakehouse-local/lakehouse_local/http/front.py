@@ -31,7 +31,7 @@ _ONE_RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-\d+")
 _READS = ("GET", "HEAD", "OPTIONS")
 _REST_JSON = ("airflow",)
 _GRACE = 2.0  # seconds that active requests have when it stops
-_TRIES = 5  # of a read whose file is replaced meanwhile
+_TRIES = 5  # reads of an object whose file is replaced meanwhile
 
 
 class Front:

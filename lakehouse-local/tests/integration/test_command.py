@@ -108,7 +108,7 @@ def test_a_port_in_use_is_a_sentence(running: Started, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "number"), [(("--empty",), signal.SIGINT), (("start", "--empty", "--enforce-iam"), signal.SIGTERM)]
 )
-def test_it_is_empty_when_asked_and_ends_on_a_signal(
+def test_it_starts_empty_and_ends_on_a_signal(
     start: Callable[..., Started], arguments: tuple[str, ...], number: signal.Signals
 ) -> None:
     started = start(*arguments)

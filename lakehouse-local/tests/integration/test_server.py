@@ -1,4 +1,4 @@
-"""The front of the local AWS: who is answered, what an unknown call gets, what a restart finds again."""
+"""The front of the local AWS: callers that it refuses, unknown calls, and the state after a restart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CREDENTIAL = (
 def send(
     local: Any, method: str = "POST", path: str = "/", body: str = "{}", **headers: str
 ) -> tuple[int, dict[str, Any] | str]:
-    """One plain HTTP request; keyword underscores become the header's hyphens."""
+    """Send one plain HTTP request; underscores in keywords become hyphens of headers."""
     address = urlsplit(local.endpoint)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=20)
     try:
@@ -239,7 +239,7 @@ class TestStart:
 
 
 def fill(local: Any) -> dict[str, Any]:
-    """Something of every service whose state moto has trouble keeping, and what was made of it."""
+    """Create a resource of every service whose state is hard to save, and return the ids."""
     s3, iam, kms = local.client("s3"), local.client("iam"), local.client("kms")
     s3.create_bucket(Bucket="kept")
     s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})

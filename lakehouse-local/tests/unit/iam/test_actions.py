@@ -1,4 +1,4 @@
-"""From requests, as boto3 writes them, to the actions and resources that IAM judges."""
+"""The actions and resources that IAM judges, of requests as boto3 writes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Sent(Exception):
 
 
 def environ_of(service, operation, **parameters):
-    """A WSGI environment with the request that boto3 would send, and the service that it is signed for."""
+    """Return a WSGI environment with the request of boto3, and the service that it is signed for."""
     client = boto3.client(
         service, region_name="us-east-1", endpoint_url="http://127.0.0.1:1",
         aws_access_key_id="a", aws_secret_access_key="b",

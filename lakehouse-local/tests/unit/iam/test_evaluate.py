@@ -306,7 +306,7 @@ def test_all_conditions_of_a_statement_must_hold():
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ("{", "not JSON"),
         ("[]", "a JSON object with a Statement"),
@@ -318,8 +318,8 @@ def test_all_conditions_of_a_statement_must_hold():
         ('{"Statement": {"Effect": "Allow", "Action": "*", "Condition": {"Equals": {"a": "b"}}}}', "'Equals'"),
     ],
 )
-def test_what_is_no_policy(document, said):
-    with pytest.raises(policy.PolicyError, match=said.replace("*", r"\*")):
+def test_what_is_no_policy(document, message):
+    with pytest.raises(policy.PolicyError, match=message.replace("*", r"\*")):
         policy.parse(document)
 
 

@@ -17,7 +17,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
 class OddDict(defaultdict):  # type: ignore[type-arg]
-    """Like moto's ParameterDict: its constructor takes something else than a factory."""
+    """Like moto's ParameterDict: its constructor takes no factory."""
 
     def __init__(self, account: str) -> None:
         super().__init__(list)
