@@ -156,12 +156,10 @@ def test_a_root_of_an_older_version_is_refused(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("below", ["/proc", "/dev/null"])
-def test_a_root_that_cannot_be_written_is_a_sentence(below: str) -> None:
-    ended = run("--root", f"{below}/root", "--port", "0")
+def test_a_root_that_cannot_be_written_is_a_sentence() -> None:
+    ended = run("--root", "/dev/null/root", "--port", "0")
     assert ended.returncode == 1
-    assert f"the root {below}/root cannot be written (" in ended.stderr
-    assert "): choose another root" in ended.stderr
+    assert "the root /dev/null/root cannot be written (Not a directory): choose another root" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -308,13 +308,6 @@ def check(local: Any, made: dict[str, Any]) -> None:
     assert glue.get_tags(ResourceArn="arn:aws:glue:us-east-1:123456789012:database/kept")["Tags"] == {"t": "1"}
 
 
-def test_a_restart_finds_everything_again(start_local: Callable[..., Any]) -> None:
-    first = start_local()
-    made = fill(first)
-    assert first.stop() == 0
-    check(start_local(), made)
-
-
 def test_a_kill_loses_nothing_that_was_answered_a_moment_ago(start_local: Callable[..., Any]) -> None:
     first = start_local()
     s3 = first.client("s3")
@@ -357,10 +350,11 @@ time.sleep(600)
 """
 
 
-def test_stopping_ends_running_jobs_and_a_restart_knows_of_them(
+def test_stopping_ends_running_jobs_and_a_restart_finds_everything_again(
     start_local: Callable[..., Any], tmp_path: Path
 ) -> None:
     first = start_local()
+    made = fill(first)
     first.client("s3").create_bucket(Bucket="scripts")
     first.store.write("s3://scripts/sleeps.py", SLEEPS.encode())
     glue = first.client("glue")
@@ -377,7 +371,9 @@ def test_stopping_ends_running_jobs_and_a_restart_knows_of_them(
     assert first.stop() == 0
     wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
-    glue = start_local().client("glue")
+    second = start_local()
+    check(second, made)
+    glue = second.client("glue")
     assert glue.get_job_run(JobName="sleeps", RunId=run)["JobRun"]["JobRunState"] == "STOPPED"
     tags = glue.get_tags(ResourceArn="arn:aws:glue:us-east-1:123456789012:job/sleeps")["Tags"]
     assert tags == {"team": "data"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lakehouse_local.errors import OptionError, StateError
@@ -51,3 +53,9 @@ def test_a_root_of_this_layout_and_one_whose_first_start_was_cut_off(tmp_path) -
     check_version(tmp_path / "new")
     (tmp_path / "cut" / ".state").mkdir(parents=True)
     check_version(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("root", ["/proc/root", "/dev/null/root"])
+def test_a_root_that_cannot_be_written(root: str) -> None:
+    with pytest.raises(RootNotWritable, match=rf"the root {root} cannot be written \(.+\): choose another root"):
+        RootLock(Path(root))
