@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_local.errors import OptionError, StateError
+from lakehouse_local.errors import OptionError, RootNotWritable, StateError
+from lakehouse_local.lock import RootLock
 from lakehouse_local.options import check_account, check_port, check_region
 from lakehouse_local.root_version import check_version
 
