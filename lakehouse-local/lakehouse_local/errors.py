@@ -22,7 +22,7 @@ Internal exceptions are caught where they are raised, or one module above, and r
 
     Cancelled                     DuckDB was interrupted (athena)
     Refusal                       a value has no result in Trino (athena/sql)
-    NotPrunable                   a condition says nothing about partitions (athena/sql)
+    NotPrunable                   a condition does not restrict partitions (athena/sql)
     CrawlStopped                  StopCrawler ended a crawl (glue/crawlers)
     Unclassifiable                no classifier recognizes a file (glue/crawlers)
     RunFailure                    a job run ends FAILED (glue/jobs)
