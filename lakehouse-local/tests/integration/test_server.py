@@ -185,7 +185,7 @@ class TestStart:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"port": 70000}, "port must be from 0"),
+            ({"port": 70000}, r"port must be a number from 0 \(any free port\) to 65535, not 70000"),
             ({"port": -1}, "port"),
             ({"account_id": "12"}, "account_id must be twelve digits"),
             ({"region": "us-east-9"}, "region must be a region of AWS, not 'us-east-9'"),
