@@ -1,6 +1,6 @@
 """AWS on one machine: an Athena that executes SQL, Glue jobs that run Spark, crawlers that infer schemas, S3 as files.
 
-``LocalAws`` is imported when it is first asked for, so that importing the package imports neither moto nor DuckDB.
+``LocalAws`` is imported when it is first used, so that importing the package imports neither moto nor DuckDB.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m lakehouse_local``."""
+"""The command ``python -m lakehouse_local``."""
 
 from lakehouse_local.cli import lakehouse_local
 

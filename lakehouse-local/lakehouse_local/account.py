@@ -1,4 +1,4 @@
-"""An AWS account that has used Athena: the database ``default``, and a place for the results of ``primary``."""
+"""An AWS account that has used Athena: the database ``default``, and a bucket for the results of ``primary``."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _EXISTS = ("AlreadyExistsException", "BucketAlreadyExists", "BucketAlreadyOwnedB
 
 
 def use_athena(endpoint: str, region: str) -> None:
-    """Create the database ``default`` and the bucket, and let the work group ``primary`` write its results there.
+    """Create the database ``default`` and the bucket where the work group ``primary`` writes its results.
 
-    What exists already stays as it is.
+    Resources that exist stay as they are.
 
-    :param endpoint: of a local AWS
+    :param endpoint: URL of the local AWS
     """
     import boto3
 
     session = boto3.Session("local", "local", region_name=region)
     s3, glue, athena = (session.client(service, endpoint_url=endpoint) for service in ("s3", "glue", "athena"))
-    # us-east-1 is the one region that must not be named.
-    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    _unless_exists(s3.create_bucket, Bucket=RESULTS_BUCKET, **place)
+    # us-east-1 is the one region that CreateBucket refuses as a location.
+    location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    _unless_exists(s3.create_bucket, Bucket=RESULTS_BUCKET, **location)
     _unless_exists(glue.create_database, DatabaseInput={"Name": DATABASE})
     primary = athena.get_work_group(WorkGroup="primary")["WorkGroup"]
     if not primary["Configuration"].get("ResultConfiguration", {}).get("OutputLocation"):

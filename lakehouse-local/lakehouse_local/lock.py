@@ -6,18 +6,24 @@ import fcntl
 import os
 from pathlib import Path
 
-from lakehouse_local.errors import RootInUse
+from lakehouse_local.errors import RootInUse, RootNotWritable
 
 
 class RootLock:
-    """Held from construction to :meth:`release`.
+    """A lock on a root, held from construction to :meth:`release`; the root is made when it is missing.
 
-    :raises RootInUse: when another process holds it
+    :raises RootInUse: another process holds it
+    :raises RootNotWritable: the root cannot be made or written
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        self._file = (root / ".lock").open("a+")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._file = (root / ".lock").open("a+")
+        except OSError as error:
+            raise RootNotWritable(
+                f"the root {root} cannot be written ({error.strerror}): choose another root"
+            ) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

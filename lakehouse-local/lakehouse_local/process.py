@@ -1,7 +1,7 @@
-"""A local AWS in a process of its own, for tests and programs that must not share Python modules with it.
+"""A local AWS in a process of its own, for tests and for programs that must not share Python modules with it.
 
-moto's state belongs to a Python process: code under test that uses ``moto.mock_aws`` would change a :class:`LocalAws`
-of its own process. The process ends when its standard input is closed, so nothing is left however its parent ends.
+moto's state belongs to a Python process: code under test that uses ``moto.mock_aws`` would change a ``LocalAws`` of
+its own process. The process ends when its standard input is closed, so that none is left however its parent ends.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from lakehouse_local.errors import LocalAwsError, ProcessError
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -29,8 +31,8 @@ class LocalAwsProcess:
     :param enforce_iam: judge every call by IAM policies
     :param empty: start without the database ``default`` and the results bucket of the work group ``primary``
     :ivar endpoint: ``http://127.0.0.1:PORT``
-    :ivar process: the process, as subprocess has it
-    :raises RuntimeError: the process ended before it served; the message holds its log
+    :ivar process: the process, a ``subprocess.Popen``
+    :raises ProcessError: the process ended before it served, because an option is wrong or the root is in use
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LocalAwsProcess:
         self.account_id = account_id
         self.root.parent.mkdir(parents=True, exist_ok=True)
         self._log = self.root.parent / f"{self.root.name}.log"
+        earlier = self._log.stat().st_size if self._log.exists() else 0
         flags = [*(["--enforce-iam"] if enforce_iam else []), *(["--empty"] if empty else [])]
         with self._log.open("a") as log:
             self.process = subprocess.Popen(
@@ -59,15 +62,18 @@ class LocalAwsProcess:
                 start_new_session=True,  # Ctrl-C is the parent's, which then stops it
                 env=_environment(),
             )
+        assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.endpoint = self.process.stdout.readline().strip()
         if not self.endpoint:
             self.process.wait()
-            raise RuntimeError(f"the local AWS did not start:\n{self.log}")
+            self.process.stdin.close()
+            self.process.stdout.close()
+            raise ProcessError(f"the local AWS did not start: {self._log.read_bytes()[earlier:].decode().strip()}")
 
     @property
     def log(self) -> str:
-        """Everything that the process wrote to standard error."""
+        """The text that the process wrote to standard error, also of earlier processes on the root."""
         return self._log.read_text(encoding="utf-8")
 
     @property
@@ -78,7 +84,7 @@ class LocalAwsProcess:
     def client(self, service: str, credentials: dict[str, str] | None = None, **config: Any) -> Any:
         """Return a boto3 client of the local AWS.
 
-        :param service: as boto3 names it, such as ``"athena"``
+        :param service: boto3's name of the service, such as ``"athena"``
         :param credentials: ``Credentials`` of an AssumeRole answer; default: the root user's
         :param config: arguments of botocore's Config; default: no retries, 32 connections
         """
@@ -98,7 +104,7 @@ class LocalAwsProcess:
         return self._wait()
 
     def kill(self) -> None:
-        """Kill it without a chance to save."""
+        """Kill it, without a chance to save."""
         self.process.kill()
         self._wait()
 
@@ -130,7 +136,7 @@ def environment(endpoint: str, region: str) -> dict[str, str]:
 
 
 def _environment() -> dict[str, str]:
-    # AWS settings of the parent are for its clients; the path, so that the process runs the same code.
+    # The parent's AWS settings are for its clients. With its path the process runs the same code.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -146,9 +152,12 @@ def _serve() -> None:
     parser.add_argument("--enforce-iam", action="store_true")
     parser.add_argument("--empty", action="store_true")
     given = vars(parser.parse_args())
-    with LocalAws(given.pop("root"), **given) as local:
-        print(local.endpoint, flush=True)
-        sys.stdin.read()
+    try:
+        with LocalAws(given.pop("root"), **given) as local:
+            print(local.endpoint, flush=True)
+            sys.stdin.read()
+    except LocalAwsError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""pytest fixtures, registered as the plugin ``lakehouse_local``: a local AWS in a process of its own.
+"""The pytest plugin ``lakehouse_local``: fixtures that are a local AWS, each in a process of its own.
 
-``local_aws`` is one for the test session (one per pytest-xdist worker), as an account that has used Athena;
-``local_aws_empty`` is one for a single test, with nothing in it.
+``local_aws`` lives for the test session (one per pytest-xdist worker) and is an account that has used Athena;
+``local_aws_empty`` lives for one test and has nothing in it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
-    """A local AWS for the session: database ``default``, and a results bucket for the work group ``primary``."""
+    """A local AWS for the session, with the database ``default`` and a results bucket for the work group ``primary``.
+
+    Its ``endpoint``, ``client(service)`` and ``environment`` are those of ``lakehouse_local.process.LocalAwsProcess``.
+    """
     from lakehouse_local.process import LocalAwsProcess
 
     with LocalAwsProcess(tmp_path_factory.mktemp("local-aws") / "root") as local:

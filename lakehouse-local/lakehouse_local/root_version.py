@@ -1,4 +1,4 @@
-"""The version of the layout under a root: what is stored there can only be read by the layout that wrote it."""
+"""The version of the layout of a root, which only the version that wrote it can read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FILE = "layout"
 def check_version(root: Path) -> None:
     """Write the layout's version into a new root, and refuse a root of another version.
 
-    :raises StateError: another version of lakehouse-local wrote the state
+    :raises StateError: another version of lakehouse-local made the root
     """
     state = root / STATE
     file = state / _FILE
-    if not state.exists():
-        state.mkdir(parents=True)
+    state.mkdir(parents=True, exist_ok=True)
+    if not any(state.iterdir()):
         file.write_text(f"{LAYOUT}\n", encoding="utf-8")
     found = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
     if found == str(LAYOUT):

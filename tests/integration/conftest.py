@@ -1,10 +1,10 @@
-"""The local AWS for integration tests, in a process of its own as users have it, and clients of it."""
+"""Clients of the local AWS, which is lakehouse-local's pytest fixture ``local_aws``."""
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,65 +12,20 @@ import pytest
 pytest.importorskip("lakehouse_local", reason="needs the extra 'local'")
 
 from lakehouse_local.process import LocalAwsProcess
-from lakehouse_local.s3.store import ObjectStore
-
-
-class ObservedAws(LocalAwsProcess):
-    """A local AWS in a process, with its objects to look at from here."""
-
-    def __init__(self, root: Path, **arguments: Any) -> None:
-        super().__init__(root, **{"empty": True, **arguments})
-        self.store = ObjectStore(self.root)
-
-    def _wait(self) -> int:
-        self.store.close()
-        return super()._wait()
-
-
-@pytest.fixture(scope="session")
-def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedAws]:
-    """One empty local AWS for the session (one per xdist worker)."""
-    local = ObservedAws(tmp_path_factory.mktemp("local-aws") / "root")
-    yield local
-    assert local.stop() == 0, local.log
 
 
 @pytest.fixture(scope="module")
-def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedAws]:
+def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
     """A local AWS of the module's own, for faults that no other test is to meet."""
-    local = ObservedAws(tmp_path_factory.mktemp("own-aws") / "root")
+    local = LocalAwsProcess(tmp_path_factory.mktemp("own-aws") / "root", empty=True)
     yield local
     assert local.stop() == 0, local.log
 
 
-@pytest.fixture
-def start_local(tmp_path: Path) -> Iterator[Callable[..., ObservedAws]]:
-    """`start_local(root=..., port=...)`: start a local AWS of the test's own; what still runs at its end is stopped."""
-    started: list[ObservedAws] = []
-
-    def start(root: Path | None = None, **arguments: Any) -> ObservedAws:
-        started.append(ObservedAws(root or tmp_path / "root", **arguments))
-        return started[-1]
-
-    yield start
-    for local in started:
-        if local.process.poll() is None:
-            local.stop()
-
-
 @pytest.fixture(scope="session")
-def boto(local_aws: ObservedAws) -> Callable[..., Any]:
+def boto(local_aws: LocalAwsProcess) -> Callable[..., Any]:
     """`boto("s3")`: a boto3 client of the local AWS."""
-    clients: dict[str, Any] = {}
-
-    def client(service: str, **config: Any) -> Any:
-        if config:
-            return local_aws.client(service, **config)
-        if service not in clients:
-            clients[service] = local_aws.client(service)
-        return clients[service]
-
-    return client
+    return functools.cache(local_aws.client)
 
 
 @pytest.fixture

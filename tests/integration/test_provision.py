@@ -14,6 +14,8 @@ import yaml
 
 from airflow_lakehouse_provider.config import Lakehouse
 
+from . import s3_objects
+
 
 @pytest.fixture(scope="module")
 def names(repository: Path) -> dict[str, Any]:
@@ -58,8 +60,8 @@ def test_everything_is_there_and_a_second_time_brings_it_up_to_date(
     assert (job["Timeout"], job["MaxRetries"], job["GlueVersion"]) == (90, 0, names["glue"]["version"])
     assert job["ExecutionProperty"]["MaxConcurrentRuns"] == names["glue"]["max_concurrent_runs"]
     assert job["DefaultArguments"]["--job-bookmark-option"] == "job-bookmark-disable"
-    assert local_aws.store.read(job["Command"]["ScriptLocation"]) == b"import trips  # newer\n"
-    library = io.BytesIO(local_aws.store.read(job["DefaultArguments"]["--extra-py-files"]))
+    assert s3_objects.read(boto("s3"), job["Command"]["ScriptLocation"]) == b"import trips  # newer\n"
+    library = io.BytesIO(s3_objects.read(boto("s3"), job["DefaultArguments"]["--extra-py-files"]))
     assert zipfile.ZipFile(library).namelist() == ["trips/__init__.py"]
 
     crawler = glue.get_crawler(Name="provisioned-cleaned")["Crawler"]
@@ -83,12 +85,13 @@ def test_a_script_that_is_missing_is_named(local_aws: Any, names: dict[str, Any]
         provision(local_aws.endpoint, Lakehouse.from_mapping(names), glue_scripts=tmp_path)
 
 
-def test_another_region(start_local: Callable[..., Any], names: dict[str, Any], scripts: Path) -> None:
+def test_another_region(names: dict[str, Any], scripts: Path, tmp_path: Path) -> None:
     from airflow_lakehouse_provider.provision import provision
+    from lakehouse_local.process import LocalAwsProcess
 
-    local = start_local(region="eu-west-1")
-    provision(local.endpoint, Lakehouse.from_mapping({**names, "region": "eu-west-1"}), glue_scripts=scripts)
-    location = local.client("s3").get_bucket_location(Bucket="provisioned-raw")["LocationConstraint"]
+    with LocalAwsProcess(tmp_path / "root", region="eu-west-1", empty=True) as local:
+        provision(local.endpoint, Lakehouse.from_mapping({**names, "region": "eu-west-1"}), glue_scripts=scripts)
+        location = local.client("s3").get_bucket_location(Bucket="provisioned-raw")["LocationConstraint"]
     assert location == "eu-west-1"
 
 

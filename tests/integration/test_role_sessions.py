@@ -15,8 +15,7 @@ pytest.importorskip("airflow")
 
 from airflow_lakehouse_provider._airflow.compat import AirflowException
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
-
-from .conftest import ObservedAws
+from lakehouse_local.process import LocalAwsProcess
 
 DBT = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(Path(__file__).parents[2] / ".venv-dbt/bin/dbt")
 # AWS's shortest is 900, to which botocore holds its callers unless told not to.
@@ -28,7 +27,7 @@ TRUST = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
-    local = ObservedAws(tmp_path_factory.mktemp("sessions") / "root", enforce_iam=True)
+    local = LocalAwsProcess(tmp_path_factory.mktemp("sessions") / "root", enforce_iam=True, empty=True)
     yield local
     assert local.stop() == 0, local.log
 

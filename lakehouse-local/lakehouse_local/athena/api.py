@@ -23,7 +23,8 @@ from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.http.wire import AwsError, Caller, epoch, page
 from lakehouse_local.iam.access import AccessDenied
 from lakehouse_local.iam.guarded import guarded_store
-from lakehouse_local.s3.store import ObjectStore, split_uri
+from lakehouse_local.s3.store import ObjectStore
+from lakehouse_local.s3.uri import split_s3_uri
 
 Doc = dict[str, Any]
 MAX_QUERY_BYTES = 262_144  # bytes of a statement, AWS's own limit
@@ -125,7 +126,7 @@ class Athena:
                 "configuration setting or as an API input."
             )
         try:
-            bucket, _ = split_uri(output)
+            bucket, _ = split_s3_uri(output)
         except ValueError:
             raise _invalid(f"outputLocation is not a valid S3 path. provided: {output}") from None
         unable = f"Unable to verify/create output bucket {bucket}."
@@ -170,7 +171,7 @@ class Athena:
             raise _invalid(f"Query did not finish successfully. Final query state: {state}")
         if caller.judge is not None:
             # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: by the caller's S3 rights
-            bucket, key = split_uri(execution["ResultConfiguration"]["OutputLocation"])
+            bucket, key = split_s3_uri(execution["ResultConfiguration"]["OutputLocation"])
             caller.judge("s3", "GetObject", {"Bucket": bucket, "Key": key})
         limit = min(request.get("MaxResults", PAGE), PAGE)
         columns, rows, token = self._executions.page(execution, request.get("NextToken"), limit)

@@ -20,7 +20,8 @@ from lakehouse_local.athena.sql.errors import marked
 from lakehouse_local.athena.sql.types import duckdb_type, parse_type
 from lakehouse_local.athena.sql.types.casts import convert
 from lakehouse_local.glue.catalog.store import Catalog
-from lakehouse_local.s3.store import ObjectStore, remove, split_uri
+from lakehouse_local.s3.store import ObjectStore, remove
+from lakehouse_local.s3.uri import split_s3_uri
 
 # Athena: "Athena supports writing to 100 unique partition and bucket combinations at once."
 MAX_OPEN_PARTITIONS = 100
@@ -97,7 +98,7 @@ def put(
         yield written
     except BaseException:
         for uri in placed:
-            remove(store.path(uri), store.root / split_uri(uri)[0])
+            remove(store.path(uri), store.root / split_s3_uri(uri)[0])
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -205,7 +206,7 @@ def require_empty(store: ObjectStore, location: str, label: str) -> None:
     :raises SqlError: HIVE_PATH_ALREADY_EXISTS
     """
     try:
-        bucket, _ = split_uri(location)
+        bucket, _ = split_s3_uri(location)
     except ValueError:
         raise SqlError(
             "INVALID_TABLE_PROPERTY", f"{label}: the location must be s3://bucket/folder/, not '{location}'"

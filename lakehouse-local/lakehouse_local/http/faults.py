@@ -1,16 +1,17 @@
-"""Faults on purpose: what AWS does on its worst day, by script, for tests of whatever calls it.
+"""Fault injection, for tests of programs that call AWS: lost replies, delays and errors, by a script.
 
-``PUT /_lakehouse/faults`` with a JSON list takes the place of the script before; GET shows what is left of it, DELETE
-ends it. Each fault of the list::
+``PUT /_lakehouse/faults`` with a JSON list replaces the script; GET returns the faults that are left, DELETE removes
+them. Each fault of the list::
 
     {"fault": "drop-reply", "service": "glue", "operation": "StartJobRun", "times": 1, "after": 0}
 
-- fault: ``refuse`` (the connection is cut, nothing done), ``drop-reply`` (done, and the connection cut), ``delay``
-  (done after ``seconds``), ``late-reply`` (done, answered after ``seconds``), ``error`` (nothing done, answered with
-  ``code``, ``status`` and ``message``) or ``false-error`` (done, and answered so)
-- service, operation, method: which calls; left out means all. An operation is known of the AWS JSON services alone.
-- after: how many such calls go well first; times: how many do not, null without end (1)
-- lasts: seconds after which it is over, however often it was met (null)
+- fault: ``refuse`` (the connection is cut, the call not done), ``drop-reply`` (done, then the connection is cut),
+  ``delay`` (done after ``seconds``), ``late-reply`` (done, answered after ``seconds``), ``error`` (not done, answered
+  with ``code``, ``status`` and ``message``) or ``false-error`` (done, but answered with the error)
+- service, operation, method: the calls that it applies to, by default all. Only calls of AWS JSON services (Glue,
+  Athena, Logs and others) have an operation.
+- after: number of such calls that succeed first (0); times: number of calls that fail, null for no limit (1)
+- lasts: seconds after which it ends in any case, null for no limit (null)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 from lakehouse_local.http import wire
 
 PATH = "/_lakehouse/faults"
-_KINDS = ("refuse", "drop-reply", "delay", "late-reply", "error", "false-error")
+_FAULTS = ("refuse", "drop-reply", "delay", "late-reply", "error", "false-error")
 _STATUS = {"InternalServiceException": 500, "InternalFailure": 500, "ServiceUnavailable": 503, "SlowDown": 503}
 
 Respond = Callable[[Any], Iterable[bytes]]
@@ -34,7 +35,7 @@ Respond = Callable[[Any], Iterable[bytes]]
 
 @dataclass
 class Fault:
-    """One line of the script; the fields are as the module says."""
+    """One fault of the script; the module's docstring describes the fields."""
 
     fault: str
     service: str | None = None
@@ -49,8 +50,8 @@ class Fault:
     message: str = "a fault on purpose"
 
     def __post_init__(self) -> None:
-        if self.fault not in _KINDS:
-            raise ValueError(f"fault must be one of {', '.join(_KINDS)}, not {self.fault!r}")
+        if self.fault not in _FAULTS:
+            raise ValueError(f"fault must be one of {', '.join(_FAULTS)}, not {self.fault!r}")
         for name in ("after", "times", "lasts", "seconds"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
@@ -60,27 +61,28 @@ class Fault:
 
     @property
     def over(self) -> bool:
+        """True once it applies to no further call."""
         spent = self.times is not None and self.met - self.after >= self.times
         return spent or (self.lasts is not None and time.monotonic() - self.began > self.lasts)
 
-    def meets(self, service: str, operation: str, method: str) -> bool:
-        """Whether this call is hit; counts it."""
-        asked = ((self.service, service), (self.operation, operation), (self.method, method))
-        if self.over or any(wanted is not None and wanted != given for wanted, given in asked):
+    def applies_to(self, service: str, operation: str, method: str) -> bool:
+        """Count a call of those that it applies to, and return True if the call fails."""
+        filters = ((self.service, service), (self.operation, operation), (self.method, method))
+        if self.over or any(wanted is not None and wanted != given for wanted, given in filters):
             return False
         self.met += 1
         return self.met > self.after
 
 
 class Faults:
-    """The script, and its effect on each call."""
+    """The script of faults, and its effect on each call."""
 
     def __init__(self) -> None:
         self._script: list[Fault] = []
         self._lock = threading.Lock()
 
     def control(self, method: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer to whoever writes the script."""
+        """Read or change the script: return status and body of the answer."""
         if method == "PUT":
             try:
                 script = [Fault(**line) for line in json.loads(body)]
@@ -95,11 +97,11 @@ class Faults:
             shown = [{**asdict(fault), "met": fault.met} for fault in self._script if not fault.over]
         return 200, json.dumps(shown).encode()
 
-    def around(
+    def answer(
         self, environ: Mapping[str, Any], service: str, operation: str, respond: Respond, start_response: Any
     ) -> Iterable[bytes]:
-        """What the call answers: as ever, or as the first fault that it meets has it."""
-        fault = self._met(service, operation, environ.get("REQUEST_METHOD", ""))
+        """Answer a call, with the effect of the first fault that applies to it."""
+        fault = self._fault_of(service, operation, environ.get("REQUEST_METHOD", ""))
         if fault is None:
             return respond(start_response)
         if fault.fault == "delay":
@@ -116,18 +118,18 @@ class Faults:
         status = fault.status or _STATUS.get(fault.code, 400)
         body = wire.encode_error(wire.AwsError(fault.code, fault.message, status))
         headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
-        start_response(f"{status} On Purpose", headers)
+        start_response(f"{status} Injected Fault", headers)
         return [body]
 
-    def _met(self, service: str, operation: str, method: str) -> Fault | None:
+    def _fault_of(self, service: str, operation: str, method: str) -> Fault | None:
         if not self._script:
             return None
         with self._lock:
-            return next((fault for fault in self._script if fault.meets(service, operation, method)), None)
+            return next((fault for fault in self._script if fault.applies_to(service, operation, method)), None)
 
 
 def _cut(environ: Mapping[str, Any]) -> None:
-    """End the connection without an answer; the server takes the error for the client's leaving."""
+    """Close the connection without an answer; the error makes the server believe that the client closed it."""
     connection = environ.get("werkzeug.socket")
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)

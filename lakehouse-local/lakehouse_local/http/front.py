@@ -1,4 +1,4 @@
-"""The WSGI application of the local AWS: refuses strangers, answers for Glue and Athena, hands the rest to moto."""
+"""The WSGI application of the local AWS: refuses foreign origins, serves Glue and Athena, hands the rest to moto."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lakehouse_local.http import faults, wire
 from lakehouse_local.http.wire import AwsError, Caller, Handler, JsonService
 from lakehouse_local.iam.access import AccessDenied
 from lakehouse_local.iam.judged_files import PATH as FILES
-from lakehouse_local.moto import backends as state
+from lakehouse_local.moto.backends import OURS, MotoState, application
 from lakehouse_local.moto.s3 import Installation, ObjectChanged
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ _PRESIGNED = re.compile(r"X-Amz-Credential=([^/&]+)/\d{8}/([^/&]+)/([^/&]+)/aws4
 _ONE_RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-\d+")
 _READS = ("GET", "HEAD", "OPTIONS")
 _REST_JSON = ("airflow",)
-_GRACE = 2.0  # seconds for requests in hand when it ends
-_TRIES = 5  # at a read whose file is replaced meanwhile
+_GRACE = 2.0  # seconds that active requests have when it stops
+_TRIES = 5  # reads of an object whose file is replaced meanwhile
 
 
 class Front:
     """The application. ``endpoint`` is set once the server knows its port.
 
-    :param gate: judges every request before it is answered; None lets all pass
+    :param gate: checks every request by IAM policies; None allows all
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Front:
         services: Iterable[JsonService],
         tags: Tags,
         installation: Installation,
-        moto_state: state.MotoState,
+        moto_state: MotoState,
         *,
         region: str,
         account_id: str,
@@ -58,10 +58,10 @@ class Front:
         self._tags = tags
         self._installation = installation
         self._moto_state = moto_state
-        self._moto = state.application()
+        self._moto = application()
         self._faults = faults.Faults()
         self._closed = False
-        self._in_hand = 0
+        self._active = 0
         self._idle = threading.Condition()
         self._operations: dict[str, dict[str, Handler]] = {target: {} for target in wire.TARGETS}
         for service in services:
@@ -71,29 +71,29 @@ class Front:
                 self._operations[service.target][name] = handler
 
     def close(self) -> None:
-        """Answer nothing more, and wait a moment for the requests in hand.
+        """Refuse new requests, and wait up to two seconds for the active ones.
 
-        The server's end does not do: connections that clients keep open outlive its loop.
+        Stopping the server is not enough: connections that clients keep open outlive its loop.
         """
         with self._idle:
             self._closed = True
-            self._idle.wait_for(lambda: not self._in_hand, timeout=_GRACE)
+            self._idle.wait_for(lambda: not self._active, timeout=_GRACE)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         with self._idle:
             if self._closed:
                 return _answer(start_response, 503, _plain("the local AWS is stopping"), close=True)
-            self._in_hand += 1
+            self._active += 1
         try:
             return self._respond(environ, start_response)
         finally:
             with self._idle:
-                self._in_hand -= 1
+                self._active -= 1
                 self._idle.notify_all()
 
     def _respond(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if fault := _stranger(environ):
-            return _answer(start_response, 403, _plain(fault), close=True)
+        if reason := _foreign(environ):
+            return _answer(start_response, 403, _plain(reason), close=True)
         path = environ.get("PATH_INFO", "")
         if path.startswith("/moto-api"):
             return _answer(start_response, 404, _plain("moto's own API is not served here"), close=True)
@@ -107,11 +107,11 @@ class Front:
         target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
 
         def respond(begin: Any) -> Iterable[bytes]:
-            return self._served(environ, begin, target, operation, caller, service)
+            return self._serve(environ, begin, target, operation, caller, service)
 
-        return self._faults.around(environ, service, operation, respond, start_response)
+        return self._faults.answer(environ, service, operation, respond, start_response)
 
-    def _served(
+    def _serve(
         self,
         environ: dict[str, Any],
         start_response: Any,
@@ -124,23 +124,23 @@ class Front:
             try:
                 caller = self._gate.admit(environ, service, caller)
             except AwsError as refused:
-                kind, answer = _refusal(environ, service, refused)
-                return _answer(start_response, refused.status, answer, content_type=kind)
-        if target in self._operations or service in state.OURS:
-            return self._ours(environ, start_response, target, operation, caller)
+                content_type, answer = _error(environ, service, refused)
+                return _answer(start_response, refused.status, answer, content_type=content_type)
+        if target in self._operations or service in OURS:
+            return self._aws_json(environ, start_response, target, operation, caller)
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
-        return self._motos(environ, start_response, service)
+        return self._by_moto(environ, start_response, service)
 
     def _caller(self, environ: Mapping[str, Any]) -> tuple[Caller, str]:
         signed = environ.get("HTTP_AUTHORIZATION", ""), unquote(environ.get("QUERY_STRING", ""))
         match = _CREDENTIAL.search(signed[0]) or _PRESIGNED.search(signed[1])
-        # Unsigned are the calls of web identities, which STS answers, and those of anybody, which S3 does.
-        a_form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
-        key, _, service = match.groups() if match else ("anonymous", self._region, "sts" if a_form else "s3")
-        # One region is all there is, whichever a call was signed for: tools have defaults of their own.
+        # Unsigned calls are those of web identities, for STS, and anonymous ones, for S3.
+        is_form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+        key, _, service = match.groups() if match else ("anonymous", self._region, "sts" if is_form else "s3")
+        # The one region serves calls signed for any region: tools have defaults of their own.
         return Caller(self._region, self._account_id, key, self.endpoint), service
 
-    def _ours(
+    def _aws_json(
         self, environ: dict[str, Any], start_response: Any, target: str, operation: str, caller: Caller
     ) -> Iterable[bytes]:
         body = _read_body(environ)
@@ -167,7 +167,7 @@ class Front:
             status, answer = fault.status, wire.encode_error(fault)
         return _answer(start_response, status, answer, content_type="application/x-amz-json-1.1")
 
-    def _motos(self, environ: dict[str, Any], start_response: Any, service: str) -> Iterable[bytes]:
+    def _by_moto(self, environ: dict[str, Any], start_response: Any, service: str) -> Iterable[bytes]:
         try:
             if service == "s3":
                 return self._objects(environ, start_response)
@@ -176,19 +176,19 @@ class Front:
             finally:
                 if environ["REQUEST_METHOD"] not in _READS:
                     self._moto_state.changed(service)
-        except Exception as error:  # moto's own faults, and what it does not know
-            # A server's error would be retried, by Terraform for minutes: moto will not do better the next time.
+        except Exception as error:  # moto's own errors, and operations that it does not have
+            # A server error would be retried, by Terraform for minutes, and fail again.
             if not isinstance(error, (NotImplementedError, ImportError)):
                 log.exception("moto failed at %s %s of %s", environ["REQUEST_METHOD"], environ["PATH_INFO"], service)
             reason = f"{service}: not served by this local AWS ({type(error).__name__}: {error})"
             unknown = "UnknownOperationException" if environ.get("HTTP_X_AMZ_TARGET") else "InvalidAction"
-            kind, answer = _refusal(environ, service, AwsError(unknown, reason))
-            return _answer(start_response, 400, answer, content_type=kind)
+            content_type, answer = _error(environ, service, AwsError(unknown, reason))
+            return _answer(start_response, 400, answer, content_type=content_type)
 
     def _objects(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         reads = environ["REQUEST_METHOD"] in _READS
-        span = _ONE_RANGE.fullmatch(environ.get("HTTP_RANGE", ""))
-        ranged = span is not None and not (span[2] and int(span[2]) < int(span[1]))
+        match = _ONE_RANGE.fullmatch(environ.get("HTTP_RANGE", ""))
+        ranged = match is not None and not (match[2] and int(match[2]) < int(match[1]))
         bodiless = environ.get("CONTENT_LENGTH") in (None, "", "0") and "HTTP_TRANSFER_ENCODING" not in environ
         for _ in range(_TRIES if bodiless else 1):
             try:
@@ -205,8 +205,11 @@ class Front:
         return _answer(start_response, 503, slow, content_type="application/xml", close=True)
 
 
-def _stranger(environ: Mapping[str, Any]) -> str | None:
-    """Why a request is not from a program on this machine: a web page of another site, or a rebound DNS name."""
+def _foreign(environ: Mapping[str, Any]) -> str | None:
+    """Return why a request is not from a program on this machine, or None.
+
+    It can be from a web page of another site, or from one whose DNS name was rebound to this machine.
+    """
     host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
     if not _loopback(f"//{host}"):
         return f"this local AWS answers to 127.0.0.1 and localhost alone, not to {host!r}"
@@ -223,19 +226,19 @@ def _loopback(url: str) -> bool:
 
 
 def _read_body(environ: Mapping[str, Any]) -> bytes:
-    """The request's body; one sent in chunks has no length but an end."""
+    """Return the request's body; a body in chunks has no length, its stream ends."""
     length = environ.get("CONTENT_LENGTH") or ""
     stream = environ["wsgi.input"]
     content: bytes = stream.read(int(length)) if length.isdecimal() else b""
     return content if length or not environ.get("wsgi.input_terminated") else stream.read()
 
 
-def _refusal(environ: Mapping[str, Any], service: str, error: AwsError) -> tuple[str, bytes]:
-    """Content type and body of an answer that says no, in the protocol that the request speaks."""
+def _error(environ: Mapping[str, Any], service: str, error: AwsError) -> tuple[str, bytes]:
+    """Return content type and body of an error, in the protocol of the request."""
     if environ.get("HTTP_X_AMZ_TARGET") or service in _REST_JSON:
         return "application/x-amz-json-1.1", wire.encode_error(error)
-    fault = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
-    return "application/xml", f"<ErrorResponse><Error>{fault}</Error>{fault}</ErrorResponse>".encode()
+    content = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+    return "application/xml", f"<ErrorResponse><Error>{content}</Error>{content}</ErrorResponse>".encode()
 
 
 _REASONS = {

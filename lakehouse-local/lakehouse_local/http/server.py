@@ -1,10 +1,9 @@
-"""The local AWS: one HTTP server on loopback with our Glue and Athena in front of moto's everything else."""
+"""The local AWS: one HTTP server on loopback for Glue, Athena and, through moto, every other service."""
 
 from __future__ import annotations
 
 import errno
 import logging
-import re
 import socket
 import threading
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lakehouse_local.account import use_athena
 from lakehouse_local.athena.api import Athena
-from lakehouse_local.errors import PortInUse
+from lakehouse_local.errors import AlreadyRunning, PortInUse
 from lakehouse_local.glue.catalog.api import CatalogApi
 from lakehouse_local.glue.catalog.store import Catalog
 from lakehouse_local.glue.crawlers.api import Crawlers
@@ -27,8 +26,9 @@ from lakehouse_local.http.front import Front
 from lakehouse_local.http.wire import Caller, JsonService
 from lakehouse_local.iam.access import AccessDenied
 from lakehouse_local.lock import RootLock
-from lakehouse_local.moto import backends as state
+from lakehouse_local.moto.backends import MotoState, QuietRequestHandler
 from lakehouse_local.moto.s3 import Installation
+from lakehouse_local.options import check_account, check_port, check_region
 from lakehouse_local.process import ACCOUNT, REGION, environment
 from lakehouse_local.root_version import check_version
 from lakehouse_local.s3 import store as s3
@@ -43,16 +43,17 @@ HOST = "127.0.0.1"
 
 
 class LocalAws:
-    """The lakehouse's AWS on 127.0.0.1, with its state under ``root``; a context manager.
+    """An AWS account on 127.0.0.1, with its state under ``root``; a context manager.
 
-    moto's models are global, so only one can run in a process at a time.
+    Only one can run in a process at a time, because moto's state belongs to the process.
 
     :param root: a directory of its own: buckets are directories of it, objects plain files; made when missing
-    :param port: 0 takes a free one
-    :param region: the one region served
-    :param account_id: whose account it is
+    :param port: TCP port on 127.0.0.1; 0 takes a free one
+    :param region: the one region that it serves; calls signed for another are served too
+    :param account_id: id of the one account, twelve digits
     :param enforce_iam: judge every call by IAM policies; ``environment`` is the root user's, which is never refused
     :param empty: start without the database ``default`` and the results bucket of the work group ``primary``
+    :raises OptionError: port, region or account id is not allowed
     """
 
     _running = threading.Lock()
@@ -67,10 +68,9 @@ class LocalAws:
         enforce_iam: bool = False,
         empty: bool = False,
     ) -> None:
-        if not re.fullmatch(r"\d{12}", account_id):
-            raise ValueError(f"account_id must be twelve digits, not {account_id!r}")
-        if not 0 <= port <= 65535:
-            raise ValueError(f"port must be from 0 (a free one) to 65535, not {port}")
+        check_port("port", port)
+        check_region("region", region)
+        check_account("account_id", account_id)
         self.root = Path(root).resolve()
         self.region = region
         self.account_id = account_id
@@ -80,7 +80,7 @@ class LocalAws:
         self._enforce_iam = enforce_iam
         self._empty = empty
         self._enforcement: Enforcement | None = None
-        self._ending: list[Callable[[], Any]] = []  # what to undo, last first
+        self._ending: list[Callable[[], Any]] = []  # functions that undo the start, called last first
         self._port = 0
 
     @property
@@ -98,12 +98,16 @@ class LocalAws:
     def start(self) -> LocalAws:
         """Serve in the background.
 
-        :raises PortInUse: when another program listens on the port
-        :raises RootInUse: when another local AWS uses the root
-        :raises StateError: when what an earlier run kept under the root cannot be read
+        :raises AlreadyRunning: a local AWS runs in this process
+        :raises PortInUse: another program listens on the port
+        :raises RootInUse: another local AWS uses the root
+        :raises StateError: the state under the root cannot be read
         """
         if not LocalAws._running.acquire(blocking=False):
-            raise RuntimeError("a local AWS is running in this process already; stop it first")
+            raise AlreadyRunning(
+                "a local AWS runs in this process already: stop it first, "
+                "or use lakehouse_local.process.LocalAwsProcess for another"
+            )
         self._ending = [LocalAws._running.release]
         try:
             self._start()
@@ -122,7 +126,7 @@ class LocalAws:
         installation = Installation(self.store)
         self._ending.append(installation.remove)
         state_dir = self.root / s3.STATE
-        moto_state = state.MotoState(state_dir / "moto")
+        moto_state = MotoState(state_dir / "moto")
         self._ending.append(moto_state.close)
         moto_state.load()
         installation.sweep()
@@ -138,18 +142,18 @@ class LocalAws:
         athena = Athena(state_dir, self.store, self.catalog)
         self._ending.append(athena.close)
         services: list[JsonService] = [tags, CatalogApi(self.catalog), athena]
-        for make in (
+        for make_service in (
             lambda: Jobs(state_dir, self.store, write_log, self._run_identity),
             lambda: Crawlers(state_dir, self.store, self.catalog, write_log, self._run_identity),
         ):
-            service: JsonService = make()
+            service: JsonService = make_service()
             self._ending.append(service.close)
             services.append(service)
         gate = self._gate(state_dir, athena) if self._enforce_iam else None
-        where = {"region": self.region, "account_id": self.account_id}
-        front = Front(services, tags, installation, moto_state, gate=gate, **where)
+        location = {"region": self.region, "account_id": self.account_id}
+        front = Front(services, tags, installation, moto_state, gate=gate, **location)
         self._ending.append(front.close)
-        server = make_server(HOST, 0, front, threaded=True, request_handler=_RequestHandler, fd=listener.fileno())
+        server = make_server(HOST, 0, front, threaded=True, request_handler=QuietRequestHandler, fd=listener.fileno())
         self._port = listener.getsockname()[1]
         front.endpoint = self.endpoint
         self._serve(server)
@@ -177,42 +181,32 @@ class LocalAws:
         self._ending.append(end)
 
     def stop(self) -> None:
-        """End everything that was started and save; a second call does nothing."""
+        """Stop everything that was started, and save; a second call does nothing."""
         while self._ending:
             end = self._ending.pop()
             try:
                 end()
             except Exception:
-                log.exception("the local AWS did not end cleanly")
+                log.exception("the local AWS did not stop cleanly")
         self._port = 0
 
     def __enter__(self) -> LocalAws:
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
 
     def _run_identity(self, caller: Caller, role: str, session_name: str) -> RunIdentity:
-        """Who a run of Glue's is: without enforcement its caller, else a session of its role."""
+        """Return the identity of a Glue run: a session of its role with --enforce-iam, otherwise its caller."""
         if self._enforcement is None:
             return RunIdentity({**self.environment, "AWS_ACCESS_KEY_ID": caller.access_key_id})
         try:
             session = self._enforcement.assume(role, session_name, "glue.amazonaws.com")
         except AccessDenied:
             return RunIdentity({}, refusal=f"Role {role} should be given assume role permissions for Glue Service.")
-        return RunIdentity({**self.environment, **session.environment}, self._enforcement.of_session(session))
-
-
-class _RequestHandler(state.werkzeug_app.MotoRequestHandler):  # type: ignore[misc,name-defined]
-    """moto's handler, which keeps metadata names as they came, without a line of log per request."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        log.debug('"%s" %s', self.requestline, code)
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        log.log(logging.ERROR if type == "error" else logging.DEBUG, message.rstrip(), *args)
+        return RunIdentity({**self.environment, **session.environment}, self._enforcement.in_session(session))
 
 
 def _listen(port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""AWS JSON 1.1, as the services of this package speak it: callers, errors, operations, validation, encoding."""
+"""AWS JSON 1.1, the protocol of Glue and Athena: callers, errors, operations, validation, encoding."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lakehouse_local.errors import LocalAwsError
+
 if TYPE_CHECKING:
     from lakehouse_local.iam.enforcement import Judge
 
 Handler = Callable[[dict[str, Any], "Caller"], dict[str, Any]]
 
 
-class AwsError(Exception):
-    """An answer that says no: AWS's error code, a sentence, the HTTP status and further fields of the answer."""
+class AwsError(LocalAwsError):
+    """An error that AWS returns to the client: its code, message, HTTP status, and further members of the answer."""
 
     def __init__(self, code: str, message: str, status: int = 400, **extra: Any) -> None:
         super().__init__(f"{code}: {message}")
@@ -29,9 +31,9 @@ class AwsError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: taken from the request's signature, which is read and not verified.
+    """The caller of a request, from its signature, which is read and not verified.
 
-    :ivar judge: of what a service does for the caller; None lets everything pass
+    :ivar judge: the judge of what a service does for the caller; None allows everything
     """
 
     region: str = "us-east-1"
@@ -41,7 +43,7 @@ class Caller:
     judge: Judge | None = None
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of a resource of the caller's account and region."""
+        """Return the ARN of a resource of the caller's account and region."""
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
 
 
@@ -50,14 +52,14 @@ class JsonService(Protocol):
 
     @property
     def target(self) -> str:
-        """One of :data:`TARGETS`: what stands before the dot in X-Amz-Target."""
+        """One of :data:`TARGETS`: the part of X-Amz-Target before the dot."""
 
     @property
     def operations(self) -> Mapping[str, Handler]:
-        """What the family answers, by the operation's name."""
+        """Operation -> its handler."""
 
     def close(self) -> None:
-        """End whatever the service started."""
+        """Stop everything that the service started."""
 
 
 # target -> (botocore's name of the service, the error code for members out of bounds)
@@ -68,19 +70,19 @@ TARGETS = {
 
 
 def encode(answer: Mapping[str, Any]) -> bytes:
-    """An answer as JSON; times become epoch seconds."""
+    """Return an answer as JSON; times become epoch seconds."""
     return json.dumps(answer, default=_encoded, ensure_ascii=False).encode()
 
 
 def encode_error(error: AwsError) -> bytes:
-    """An error's answer. AWS's services differ in the case of `message`; botocore reads both."""
+    """Return an error as JSON. AWS's services differ in the case of `message`; botocore reads both."""
     return encode({"__type": error.code, "message": error.message, "Message": error.message, **error.extra})
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """A request's body.
+    """Parse a request's body.
 
-    :raises AwsError: SerializationException when it is not a JSON object
+    :raises AwsError: SerializationException if it is no JSON object
     """
     try:
         parameters = json.loads(body or b"{}")
@@ -100,27 +102,29 @@ def validate(target: str, operation: str, parameters: dict[str, Any]) -> None:
     """
     service, code = TARGETS[target]
     shape = _model(service).operation_model(operation).input_shape
-    faults: list[str] = []
+    violations: list[str] = []
     if shape is not None:
-        _check(shape, parameters, "", faults)
-    if faults:
-        errors = "error" if len(faults) == 1 else "errors"
-        raise AwsError(code, f"{len(faults)} validation {errors} detected: {'; '.join(faults)}")
+        _check(shape, parameters, "", violations)
+    if violations:
+        errors = "error" if len(violations) == 1 else "errors"
+        raise AwsError(code, f"{len(violations)} validation {errors} detected: {'; '.join(violations)}")
 
 
 def known(target: str, operation: str) -> bool:
-    """Whether AWS has such an operation at all."""
+    """Return True if AWS has the operation."""
     return operation in _model(TARGETS[target][0]).operation_names
 
 
 def page(
     items: Sequence[Any], request: Mapping[str, Any], *, limit: int, default: int | None = None
 ) -> tuple[list[Any], dict[str, str]]:
-    """One page of a list, and the answer's NextToken member when there is more.
+    """Return one page of a list, and the answer's NextToken member if there are more.
 
-    The token is an offset: a list that changes between two pages may repeat or leave out what moved.
+    The token is an offset: if the list changes between two pages, items that moved can be repeated or missing.
 
-    :raises AwsError: InvalidInputException for a token that no answer held
+    :param limit: the largest page
+    :param default: the page's size without MaxResults; None: ``limit``
+    :raises AwsError: InvalidInputException for a token that no answer contained
     """
     start = 0
     if token := request.get("NextToken"):
@@ -133,7 +137,7 @@ def page(
 
 
 def epoch(moment: datetime | None = None) -> float:
-    """Seconds since 1970, to the millisecond, of a moment or of now."""
+    """Return seconds since 1970, to the millisecond, of a moment, by default now."""
     return round((moment or datetime.now(timezone.utc)).timestamp(), 3)
 
 
@@ -170,48 +174,48 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _check(shape: Any, value: Any, path: str, faults: list[str]) -> None:
-    kind = shape.type_name
-    number = kind in ("integer", "long", "float", "double", "timestamp")
-    if not _is_of(kind, value) or (number and _is_of("boolean", value)):
-        raise AwsError("SerializationException", f"{path or 'the request'} must be of type {kind}, not {value!r}")
-    if kind == "structure":
+def _check(shape: Any, value: Any, path: str, violations: list[str]) -> None:
+    type_ = shape.type_name
+    number = type_ in ("integer", "long", "float", "double", "timestamp")
+    if not _has_type(type_, value) or (number and _has_type("boolean", value)):
+        raise AwsError("SerializationException", f"{path or 'the request'} must be of type {type_}, not {value!r}")
+    if type_ == "structure":
         for name, member in shape.members.items():
             below = f"{path}.{_lower(name)}" if path else _lower(name)
             if value.get(name) is not None:
-                _check(member, value[name], below, faults)
+                _check(member, value[name], below, violations)
             elif name in shape.required_members:
-                faults.append(f"Value null at '{below}' failed to satisfy constraint: Member must not be null")
+                violations.append(f"Value null at '{below}' failed to satisfy constraint: Member must not be null")
         return
-    fault = _bound(shape, kind, value)
-    if fault:
-        faults.append(f"Value '{_short(value)}' at '{path}' failed to satisfy constraint: {fault}")
-    if kind == "list":
+    violation = _violation(shape, type_, value)
+    if violation:
+        violations.append(f"Value '{_short(value)}' at '{path}' failed to satisfy constraint: {violation}")
+    if type_ == "list":
         for index, item in enumerate(value, 1):
-            _check(shape.member, item, f"{path}.{index}.member", faults)
-    elif kind == "map":
+            _check(shape.member, item, f"{path}.{index}.member", violations)
+    elif type_ == "map":
         for key, item in value.items():
             if item is not None:
-                _check(shape.value, item, f"{path}.{key}.member", faults)
+                _check(shape.value, item, f"{path}.{key}.member", violations)
 
 
-def _is_of(kind: str, value: Any) -> bool:
-    return isinstance(value, _TYPES[kind])
+def _has_type(type_: str, value: Any) -> bool:
+    return isinstance(value, _TYPES[type_])
 
 
-def _bound(shape: Any, kind: str, value: Any) -> str | None:
+def _violation(shape: Any, type_: str, value: Any) -> str | None:
     limits = shape.metadata
-    if kind == "string" and limits.get("enum") and value not in limits["enum"]:
+    if type_ == "string" and limits.get("enum") and value not in limits["enum"]:
         return f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
-    if kind not in ("string", "list", "map", "integer", "long", "float", "double"):
+    if type_ not in ("string", "list", "map", "integer", "long", "float", "double"):
         return None
-    sized = kind in ("string", "list", "map")
+    sized = type_ in ("string", "list", "map")
     size = len(value) if sized else value
-    what = "have length" if sized else "have value"
+    measure = "have length" if sized else "have value"
     if (low := limits.get("min")) is not None and size < low:
-        return f"Member must {what} greater than or equal to {low}"
+        return f"Member must {measure} greater than or equal to {low}"
     if (high := limits.get("max")) is not None and size > high:
-        return f"Member must {what} less than or equal to {high}"
+        return f"Member must {measure} less than or equal to {high}"
     return None
 
 

@@ -19,8 +19,8 @@ import org.apache.hadoop.security.AccessControlException;
 import org.apache.hadoop.util.Progressable;
 
 /**
- * The local AWS's buckets as a Glue job's role may use them: what S3 would be asked for is judged before the file is
- * touched. Compiled by Janino (judged_files.py), so without generics, lambdas or annotations.
+ * The local AWS's buckets for a Glue job's role: an operation is judged as the S3 call that does the same, before the
+ * file is touched. Compiled by Janino (judged_files.py), so without generics, lambdas or annotations.
  */
 public class JudgedFileSystem extends RawLocalFileSystem {
     private String root;

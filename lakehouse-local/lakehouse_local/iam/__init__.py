@@ -1,1 +1,1 @@
-"""Who may do what in the local AWS, judged as AWS's IAM judges it (``lakehouse local --enforce-iam``)."""
+"""Access control of the local AWS, as AWS's IAM decides it (``--enforce-iam``)."""

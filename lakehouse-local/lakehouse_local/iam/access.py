@@ -1,4 +1,4 @@
-"""What a call is, and what it asks of IAM: actions on resources, each judged on its own."""
+"""API calls, and the accesses that they need: actions on resources, each judged on its own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakehouse_local.errors import LocalAwsError
+
 
 @dataclass(frozen=True)
-class Call:
-    """A call as its service's API has it.
+class ApiCall:
+    """A call of a service's API.
 
-    :ivar service: botocore's name of it, as ``s3``, ``cloudwatch``, ``mwaa``
-    :ivar operation: botocore's name of it, as ``ListObjectsV2``
-    :ivar parameters: by botocore's names. Of a call with a streaming body (PutObject, UploadPart) without the body.
+    :ivar service: botocore's name of the service: ``s3``, ``cloudwatch``, ``mwaa``
+    :ivar operation: botocore's name of the operation: ``ListObjectsV2``
+    :ivar parameters: by botocore's names; without the body of an upload (PutObject, UploadPart)
     """
 
     service: str
@@ -23,11 +25,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Access:
-    """One thing that a call needs.
+    """One action on one resource that a call needs permission for.
 
     :ivar action: as IAM spells it: ``s3:GetObject``
     :ivar resource: its ARN, or ``*`` where the action has no resource
-    :ivar context: the condition keys of the call besides those that every call has, in lower case, each with its
+    :ivar context: the condition keys of this access besides those that every call has, in lower case, each with its
         values: ``{"s3:prefix": ("a/",)}``
     """
 
@@ -36,8 +38,11 @@ class Access:
     context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-class AccessDenied(Exception):
-    """IAM says no; the sentence is AWS's own. No AwsError, so that nothing takes it for a thing that is missing."""
+class AccessDenied(LocalAwsError):
+    """An access that IAM does not allow, with AWS's own message.
+
+    Not an AwsError, so that no code mistakes it for a resource that is missing.
+    """
 
     def __init__(self, message: str, access: Access) -> None:
         super().__init__(message)
@@ -46,11 +51,11 @@ class AccessDenied(Exception):
 
 
 def request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The condition keys of the tags that a call would set."""
+    """Return the condition keys of the tags that a call would set."""
     found = {f"aws:requesttag/{name.lower()}": (value,) for name, value in tags.items()}
     return {**found, "aws:tagkeys": tuple(sorted(tags))} if tags else {}
 
 
 def resource_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The condition keys of the tags that a resource has."""
+    """Return the condition keys of the tags that a resource has."""
     return {f"aws:resourcetag/{name.lower()}": (value,) for name, value in tags.items()}

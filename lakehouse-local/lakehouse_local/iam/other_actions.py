@@ -1,4 +1,4 @@
-"""What the operations of the other services need, as far as Terraform, the operators and the runs call them.
+"""The accesses that other services' operations need, for the calls of Terraform, the operators and job runs.
 
 Source: the pages of https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lakehouse_local.iam.access import Access, Call, request_tags, resource_tags
+from lakehouse_local.iam.access import Access, ApiCall, request_tags, resource_tags
 from lakehouse_local.iam.account import Account
 
-Needed = Callable[[Call, Account], list[Access]]
+Needed = Callable[[ApiCall, Account], list[Access]]
 
 
-def of_sts(call: Call, account: Account) -> list[Access]:
-    """list_awssecuritytokenservice.html; GetCallerIdentity needs no permission, and no policy can deny it."""
+def sts_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of STS (list_awssecuritytokenservice.html).
+
+    GetCallerIdentity needs no permission, and no policy can deny it.
+    """
     given = call.parameters
     if call.operation == "GetCallerIdentity":
         return []
@@ -27,8 +30,8 @@ def of_sts(call: Call, account: Account) -> list[Access]:
     return [Access(f"sts:{call.operation}", str(given.get("RoleArn", "*")), context)]
 
 
-def of_iam(call: Call, account: Account) -> list[Access]:
-    """list_awsidentityandaccessmanagementiam.html"""
+def iam_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of IAM (list_awsidentityandaccessmanagementiam.html)."""
     given, action = call.parameters, f"iam:{call.operation}"
     context = request_tags(_tags(given.get("Tags")))
     if call.operation == "CreateServiceLinkedRole":
@@ -62,8 +65,8 @@ def of_iam(call: Call, account: Account) -> list[Access]:
     return [Access(action, "*", context)]
 
 
-def of_logs(call: Call, account: Account) -> list[Access]:
-    """list_amazoncloudwatchlogs.html"""
+def logs_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of CloudWatch Logs (list_amazoncloudwatchlogs.html)."""
     given, action = call.parameters, f"logs:{call.operation}"
     if arn := given.get("resourceArn") or given.get("logGroupArn"):
         return [Access(action, str(arn))]
@@ -75,8 +78,8 @@ def of_logs(call: Call, account: Account) -> list[Access]:
     return [Access(action, account.arn("logs", f"log-group:{group}"), request_tags(given.get("tags") or {}))]
 
 
-def of_events(call: Call, account: Account) -> list[Access]:
-    """list_amazoneventbridge.html"""
+def events_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of EventBridge (list_amazoneventbridge.html)."""
     given, action = call.parameters, f"events:{call.operation}"
     if arn := given.get("ResourceARN"):
         return [Access(action, str(arn))]
@@ -88,8 +91,8 @@ def of_events(call: Call, account: Account) -> list[Access]:
     return [Access(action, account.arn("events", f"rule/{name}"), request_tags(_tags(given.get("Tags"))))]
 
 
-def of_sns(call: Call, account: Account) -> list[Access]:
-    """list_amazonsns.html: what concerns a subscription names none"""
+def sns_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of SNS (list_amazonsns.html); operations on a subscription name no resource."""
     given, action = call.parameters, f"sns:{call.operation}"
     if arn := given.get("TopicArn") or given.get("ResourceArn"):
         return [Access(action, str(arn))]
@@ -98,8 +101,8 @@ def of_sns(call: Call, account: Account) -> list[Access]:
     return [Access(action, "*")]
 
 
-def of_cloudwatch(call: Call, account: Account) -> list[Access]:
-    """list_amazoncloudwatch.html"""
+def cloudwatch_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of CloudWatch (list_amazoncloudwatch.html)."""
     given, action = call.parameters, f"cloudwatch:{call.operation}"
     if call.operation == "PutMetricData":
         return [Access(action, "*", {"cloudwatch:namespace": (str(given.get("Namespace")),)})]
@@ -111,8 +114,8 @@ def of_cloudwatch(call: Call, account: Account) -> list[Access]:
     return [Access(action, account.arn("cloudwatch", f"alarm:{name}")) for name in names]
 
 
-def of_budgets(call: Call, account: Account) -> list[Access]:
-    """list_awsbudgetservice.html: two actions stand for most operations"""
+def budgets_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of Budgets (list_awsbudgetservice.html); two actions stand for most operations."""
     given = call.parameters
     if arn := given.get("ResourceARN"):
         return [Access(f"budgets:{call.operation}", str(arn))]
@@ -121,14 +124,14 @@ def of_budgets(call: Call, account: Account) -> list[Access]:
     return [Access(f"budgets:{action}", account.arn("budgets", f"budget/{name}", regional=False))]
 
 
-def of_kms(call: Call, account: Account) -> list[Access]:
-    """list_awskeymanagementservice.html"""
+def kms_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of KMS (list_awskeymanagementservice.html)."""
     given, action = call.parameters, f"kms:{call.operation}"
     if call.operation == "CreateKey":
         return [Access(action, "*", request_tags(_tags(given.get("Tags"))))]
-    # An alias's end asks for the key that it is of, too.
-    of_alias = given.get("AliasName") if call.operation == "DeleteAlias" else None
-    key = given.get("KeyId") or given.get("TargetKeyId") or of_alias
+    # Deleting an alias needs the permission on its key, too.
+    by_alias = given.get("AliasName") if call.operation == "DeleteAlias" else None
+    key = given.get("KeyId") or given.get("TargetKeyId") or by_alias
     needed = []
     if key:
         arn = account.key_arn(str(key))
@@ -138,8 +141,8 @@ def of_kms(call: Call, account: Account) -> list[Access]:
     return needed or [Access(action, "*")]
 
 
-def of_mwaa(call: Call, account: Account) -> list[Access]:
-    """list_amazonmanagedworkflowsforapacheairflow.html"""
+def mwaa_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of MWAA (list_amazonmanagedworkflowsforapacheairflow.html)."""
     given, action = call.parameters, f"airflow:{call.operation}"
     named = str(given.get("ResourceArn") or account.arn("airflow", f"environment/{given.get('Name', '*')}"))
     needed = [Access(action, named, request_tags(given.get("Tags") or {}))]
@@ -149,20 +152,20 @@ def of_mwaa(call: Call, account: Account) -> list[Access]:
     return needed
 
 
-def of_ec2(call: Call, account: Account) -> list[Access]:
-    """list_amazonec2.html: no Describe takes a resource"""
+def ec2_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of EC2 (list_amazonec2.html); no Describe operation takes a resource."""
     given, action = call.parameters, f"ec2:{call.operation}"
     if call.operation.startswith("Describe"):
         return [Access(action, "*")]
     if resources := given.get("Resources"):  # of tags
-        kinds = [(_KINDS.get(each.partition("-")[0], "*"), each) for each in resources]
-        return [Access(action, account.arn("ec2", f"{kind}/{identity}")) for kind, identity in kinds]
-    kind = next((name for word, name in _EC2 if word in call.operation), "*")
+        types = [(_RESOURCE_TYPES.get(each.partition("-")[0], "*"), each) for each in resources]
+        return [Access(action, account.arn("ec2", f"{type_}/{identity}")) for type_, identity in types]
+    type_ = next((name for word, name in _EC2 if word in call.operation), "*")
     identity = given.get("GroupId") or given.get("VpcEndpointId") or "*"
-    return [Access(action, account.arn("ec2", f"{kind}/{identity}"))]
+    return [Access(action, account.arn("ec2", f"{type_}/{identity}"))]
 
 
-_KINDS = {
+_RESOURCE_TYPES = {
     "sg": "security-group",
     "sgr": "security-group-rule",
     "subnet": "subnet",
@@ -172,8 +175,8 @@ _KINDS = {
 _EC2 = (("SecurityGroup", "security-group"), ("VpcEndpoint", "vpc-endpoint"), ("Subnet", "subnet"), ("Vpc", "vpc"))
 
 
-def of_any(call: Call, account: Account) -> list[Access]:
-    """Of a service that nothing here calls: its action on everything, which only a policy for everything allows."""
+def default_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the access of a call of a service that has no table here: its action on every resource."""
     return [Access(f"{call.service}:{call.operation}", "*")]
 
 
@@ -186,14 +189,14 @@ def _tags(tags: Any) -> dict[str, str]:
 
 
 OTHERS: dict[str, Needed] = {
-    "sts": of_sts,
-    "iam": of_iam,
-    "logs": of_logs,
-    "events": of_events,
-    "sns": of_sns,
-    "cloudwatch": of_cloudwatch,
-    "budgets": of_budgets,
-    "kms": of_kms,
-    "mwaa": of_mwaa,
-    "ec2": of_ec2,
+    "sts": sts_accesses,
+    "iam": iam_accesses,
+    "logs": logs_accesses,
+    "events": events_accesses,
+    "sns": sns_accesses,
+    "cloudwatch": cloudwatch_accesses,
+    "budgets": budgets_accesses,
+    "kms": kms_accesses,
+    "mwaa": mwaa_accesses,
+    "ec2": ec2_accesses,
 }

@@ -1,4 +1,4 @@
-"""IAM's policy documents: read, and matched against one access.
+"""IAM's policy documents: parsed, and matched against an access.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from lakehouse_local.errors import LocalAwsError
 from lakehouse_local.iam.conditions import Condition
 from lakehouse_local.iam.variables import Values, matcher
 
@@ -19,16 +20,16 @@ _OLD = "2008-10-17"  # the version that a document without one has: it knows no 
 _VERSIONS = (_OLD, "2012-10-17")
 
 
-class PolicyError(ValueError):
-    """A document that is no policy; the message says why."""
+class PolicyError(LocalAwsError, ValueError):
+    """A document that is no policy; the message gives the reason."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """An access, with all that conditions may ask of it.
+class AccessRequest:
+    """An access with its caller, as policies match it.
 
-    :ivar values: of the condition keys, lower-case
-    :ivar principals: whom a policy may name to mean the caller: kind (``AWS``, ``Service``, ``Federated``) -> names
+    :ivar values: the values of the condition keys, keys in lower case
+    :ivar principals: the caller's names in a policy's Principal: type (``AWS``, ``Service``, ``Federated``) -> names
     """
 
     action: str
@@ -38,8 +39,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Statement:
-    """One statement. Of each pair only the one that the document has is not None."""
+class PolicyStatement:
+    """One statement. Of each pair, as Action and NotAction, the one that the document does not have is None."""
 
     allows: bool
     actions: tuple[str, ...] | None
@@ -51,69 +52,69 @@ class Statement:
     conditions: tuple[Condition, ...]
     variables: bool
 
-    def covers(self, request: Request) -> bool:
-        """Whether action, resource and conditions fit, whoever calls."""
+    def covers(self, request: AccessRequest) -> bool:
+        """Return True if action, resource and conditions match, whoever the caller is."""
         return (
-            self._fits(request.action, self.actions, self.not_actions, request, of_arns=False)
-            and self._fits(request.resource, self.resources, self.not_resources, request, of_arns=True)
+            self._matches(request.action, self.actions, self.not_actions, request, is_arn=False)
+            and self._matches(request.resource, self.resources, self.not_resources, request, is_arn=True)
             and all(condition.holds(request.values, self.variables) for condition in self.conditions)
         )
 
-    def names(self, request: Request) -> list[tuple[str, str]]:
-        """The caller's names by which the statement means it, as (kind, name); of a resource's policy."""
+    def names(self, request: AccessRequest) -> list[tuple[str, str]]:
+        """Return the caller's names that the statement of a resource's policy lists, as (type, name)."""
         if self.not_principals is not None:
             named = _named(self.not_principals, request)
             return [] if named else [("AWS", "*")]
         return _named(self.principals or {}, request)
 
-    def _fits(
+    def _matches(
         self,
         value: str,
-        wanted: tuple[str, ...] | None,
-        unwanted: tuple[str, ...] | None,
-        request: Request,
+        included: tuple[str, ...] | None,
+        excluded: tuple[str, ...] | None,
+        request: AccessRequest,
         *,
-        of_arns: bool,
+        is_arn: bool,
     ) -> bool:
-        values = request.values if self.variables and of_arns else None
-        if wanted is not None:
-            return any(matcher(each, values, of_arns=of_arns)(value) for each in wanted)
-        if unwanted is not None:
-            return not any(matcher(each, values, of_arns=of_arns)(value) for each in unwanted)
+        values = request.values if self.variables and is_arn else None
+        if included is not None:
+            return any(matcher(each, values, is_arn=is_arn)(value) for each in included)
+        if excluded is not None:
+            return not any(matcher(each, values, is_arn=is_arn)(value) for each in excluded)
         return True  # a role's trust names no resource
 
 
 @dataclass(frozen=True)
-class Policy:
-    """A document's statements."""
+class PolicyDocument:
+    """The statements of a policy document."""
 
-    statements: tuple[Statement, ...]
+    statements: tuple[PolicyStatement, ...]
 
-    def denies(self, request: Request, *, named: bool = False) -> bool:
-        """Whether a statement refuses explicitly.
+    def denies(self, request: AccessRequest, *, named: bool = False) -> bool:
+        """Return True if a statement denies the access explicitly.
 
-        :param named: whether it must name the caller, as in a resource's policy
+        :param named: the statement must name the caller, as in a resource's policy
         """
         return any(
             not each.allows and each.covers(request) and (not named or each.names(request)) for each in self.statements
         )
 
-    def allows(self, request: Request) -> bool:
-        """Whether a statement of an identity's policy allows."""
+    def allows(self, request: AccessRequest) -> bool:
+        """Return True if a statement of an identity-based policy allows the access."""
         return any(each.allows and each.covers(request) for each in self.statements)
 
-    def allows_as(self, request: Request) -> list[tuple[str, str]]:
-        """By which names of the caller a resource's policy allows: none when it does not."""
+    def allows_as(self, request: AccessRequest) -> list[tuple[str, str]]:
+        """Return the caller's names to which a resource's policy allows the access; none if it does not."""
         return [
             name for each in self.statements if each.allows and each.covers(request) for name in each.names(request)
         ]
 
 
 @lru_cache(maxsize=512)
-def parse(document: str) -> Policy:
-    """A policy from its JSON.
+def parse(document: str) -> PolicyDocument:
+    """Parse the JSON of a policy.
 
-    :raises PolicyError: it is none
+    :raises PolicyError: it is no policy
     """
     try:
         content = json.loads(document)
@@ -125,10 +126,12 @@ def parse(document: str) -> Policy:
     if version not in _VERSIONS:
         raise PolicyError(f"Version {version!r} is not one of {', '.join(_VERSIONS)}")
     found = content["Statement"]
-    return Policy(tuple(_statement(each, version != _OLD) for each in (found if isinstance(found, list) else [found])))
+    return PolicyDocument(
+        tuple(_statement(each, version != _OLD) for each in (found if isinstance(found, list) else [found]))
+    )
 
 
-def _statement(content: Any, variables: bool) -> Statement:
+def _statement(content: Any, variables: bool) -> PolicyStatement:
     if not isinstance(content, dict) or content.get("Effect") not in ("Allow", "Deny"):
         raise PolicyError(f"a statement needs an Effect, Allow or Deny: {content!r}")
     for one, other in (("Action", "NotAction"), ("Resource", "NotResource"), ("Principal", "NotPrincipal")):
@@ -138,7 +141,7 @@ def _statement(content: Any, variables: bool) -> Statement:
         raise PolicyError("a statement needs an Action or a NotAction")
     conditions = content.get("Condition", {})
     try:
-        return Statement(
+        return PolicyStatement(
             allows=content["Effect"] == "Allow",
             actions=_texts(content.get("Action")),
             not_actions=_texts(content.get("NotAction")),
@@ -147,7 +150,7 @@ def _statement(content: Any, variables: bool) -> Statement:
             principals=_principals(content.get("Principal")),
             not_principals=_principals(content.get("NotPrincipal")),
             conditions=tuple(
-                Condition.of(operator, key, _texts(values) or ())
+                Condition.parse(operator, key, _texts(values) or ())
                 for operator, keys in conditions.items()
                 for key, values in keys.items()
             ),
@@ -174,19 +177,19 @@ def _principals(value: Any) -> dict[str, tuple[str, ...]] | None:
         return {"AWS": ("*",)}
     if not isinstance(value, dict):
         raise PolicyError(f"a Principal is '*' or an object of AWS, Service, Federated: {value!r}")
-    return {kind: _texts(names) or () for kind, names in value.items()}
+    return {type_: _texts(names) or () for type_, names in value.items()}
 
 
 _ACCOUNT = re.compile(r"\d{12}")
 
 
-def _named(principals: Mapping[str, Sequence[str]], request: Request) -> list[tuple[str, str]]:
+def _named(principals: Mapping[str, Sequence[str]], request: AccessRequest) -> list[tuple[str, str]]:
     found = []
-    for kind, names in principals.items():
-        callers = request.principals.get(kind, ())
+    for type_, names in principals.items():
+        callers = request.principals.get(type_, ())
         for name in names:
-            # An account's bare number means its root, as the ARN does.
+            # An account id stands for the ARN of its root.
             full = f"arn:aws:iam::{name}:root" if _ACCOUNT.fullmatch(name) else name
             if full == "*" or full in callers:
-                found.append((kind, full))
+                found.append((type_, full))
     return found

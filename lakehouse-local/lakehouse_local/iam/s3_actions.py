@@ -1,4 +1,4 @@
-"""What S3's operations need.
+"""The accesses that S3's operations need.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html,
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from lakehouse_local.iam.access import Access, Call, resource_tags
+from lakehouse_local.iam.access import Access, ApiCall, resource_tags
 from lakehouse_local.iam.account import Account
 
-# Where IAM's name of what an operation does is another.
+# Operation -> IAM's action, where their names differ.
 _NAMES = {
     "ListBuckets": "ListAllMyBuckets",
     "HeadBucket": "ListBucket",
@@ -57,8 +57,8 @@ _NAMES = {
     "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
     "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
 }
-# Of a version that is named, S3 asks for an action of its own.
-_OF_VERSION = (
+# Actions that have a variant for a call that names a version.
+_WITH_VERSION = (
     "GetObject",
     "DeleteObject",
     "GetObjectTagging",
@@ -70,7 +70,8 @@ _LISTINGS = {"ListBucket", "ListBucketVersions"}
 _LISTED = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
 
 
-def of_s3(call: Call, account: Account) -> list[Access]:
+def s3_accesses(call: ApiCall, account: Account) -> list[Access]:
+    """Return the accesses of a call of S3."""
     given = call.parameters
     bucket, key = given.get("Bucket"), given.get("Key")
     action = _NAMES.get(call.operation, call.operation)
@@ -89,23 +90,23 @@ def of_s3(call: Call, account: Account) -> list[Access]:
     if given.get("Tagging") and action == "PutObject":
         needed.append(Access("s3:PutObjectTagging", f"{arn}/{key}"))
     if source := given.get("CopySource"):
-        needed.append(_copied(str(source), account))
-    return needed + _key_of(action, str(bucket), given, account)
+        needed.append(_copy_source(str(source), account))
+    return needed + _kms_accesses(action, str(bucket), given, account)
 
 
 def _versioned(action: str, arn: str, version: str | None) -> Access:
-    if version and action in _OF_VERSION:
+    if version and action in _WITH_VERSION:
         action = action.replace("Object", "ObjectVersion", 1)
     return Access(f"s3:{action}", arn)
 
 
-def _copied(source: str, account: Account) -> Access:
+def _copy_source(source: str, account: Account) -> Access:
     path, _, version = unquote(source).lstrip("/").partition("?versionId=")
     return _versioned("GetObject", f"arn:{account.partition}:s3:::{path}", version or None)
 
 
-def _key_of(action: str, bucket: str, given: Mapping[str, Any], account: Account) -> list[Access]:
-    """What an object that is encrypted by a key of KMS needs besides, through S3."""
+def _kms_accesses(action: str, bucket: str, given: Mapping[str, Any], account: Account) -> list[Access]:
+    """Return the access to the KMS key that an encrypted object needs besides, through S3."""
     named = given.get("SSEKMSKeyId") if str(given.get("ServerSideEncryption", "")).startswith("aws:kms") else None
     key = account.key_arn(str(named)) if named else account.bucket_key(bucket)
     needed = {"GetObject": "kms:Decrypt", "PutObject": "kms:GenerateDataKey"}.get(action)

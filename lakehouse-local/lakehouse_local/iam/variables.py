@@ -10,58 +10,61 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-Values = Mapping[str, tuple[str, ...]]  # of condition keys, by their names in lower case
+Values = Mapping[str, tuple[str, ...]]  # condition key in lower case -> its values
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _VERBATIM = ("*", "?", "$")
 
 
-class Unknown(LookupError):
-    """A variable that the call has no value for."""
+class UnknownVariable(LookupError):
+    """A variable that has no value in this call."""
 
 
-def matcher(pattern: str, values: Values | None, *, of_arns: bool) -> Callable[[str], bool]:
-    """Whether a text fits an Action (without regard to case) or a Resource.
+def matcher(pattern: str, values: Values | None, *, is_arn: bool) -> Callable[[str], bool]:
+    """Return a test of texts against an Action (in any case) or a Resource.
 
-    A wildcard of an ARN stays within its segment, unless it is the segment's last character.
+    A wildcard in an ARN stays within its segment, unless it is the segment's last character.
 
-    :param values: for the variables of the pattern; None: it has none
+    :param values: the values of the pattern's variables; None: the pattern has no variables
+    :param is_arn: the pattern is a Resource
     """
     try:
-        expression = _expression(_parts(pattern, values), of_arns)
-    except Unknown:
+        expression = _expression(_parts(pattern, values), is_arn)
+    except UnknownVariable:
         return lambda text: False
-    return lambda text: bool(_compiled(expression, not of_arns).fullmatch(text))
+    return lambda text: bool(_compiled(expression, not is_arn).fullmatch(text))
 
 
 def like(pattern: str, values: Values | None, text: str) -> bool:
-    """StringLike: wildcards go over everything.
+    """Return the result of StringLike: a wildcard matches any text.
 
-    :raises Unknown: a variable has no value
+    :raises UnknownVariable: a variable has no value
     """
     return bool(_compiled(_expression(_parts(pattern, values), False), False).fullmatch(text))
 
 
 def arn_like(pattern: str, values: Values | None, text: str) -> bool:
-    """ArnLike: each of the six parts between colons on its own.
+    """Return the result of ArnLike, which compares each of the six parts between colons on its own.
 
-    :raises Unknown: a variable has no value
+    :raises UnknownVariable: a variable has no value
     """
     filled = substituted(pattern, values)
-    wanted, given = filled.split(":", 5), text.split(":", 5)
-    return len(wanted) == len(given) and all(like(one, None, other) for one, other in zip(wanted, given, strict=True))
+    expected, given = filled.split(":", 5), text.split(":", 5)
+    return len(expected) == len(given) and all(
+        like(one, None, other) for one, other in zip(expected, given, strict=True)
+    )
 
 
 def substituted(text: str, values: Values | None) -> str:
-    """A text with its variables filled in.
+    """Return a text with the values of its variables.
 
-    :raises Unknown: a variable has no value
+    :raises UnknownVariable: a variable has no value
     """
     return "".join(part for part, _ in _parts(text, values))
 
 
 def _parts(text: str, values: Values | None) -> list[tuple[str, bool]]:
-    """The text in pieces, each with whether its wildcards are meant as such: a variable's value is not a pattern."""
+    """Split a text into (piece, is a pattern): a wildcard in a variable's value is an ordinary character."""
     if values is None or "${" not in text:
         return [(text, True)]
     pieces: list[tuple[str, bool]] = []
@@ -81,10 +84,10 @@ def _value(variable: str, values: Values) -> str:
         return found[0]
     if comma:
         return default.strip().strip("'")
-    raise Unknown(name)
+    raise UnknownVariable(name)
 
 
-def _expression(parts: list[tuple[str, bool]], of_arns: bool) -> str:
+def _expression(parts: list[tuple[str, bool]], is_arn: bool) -> str:
     whole = []
     for number, (text, is_pattern) in enumerate(parts):
         if not is_pattern:
@@ -95,9 +98,9 @@ def _expression(parts: list[tuple[str, bool]], of_arns: bool) -> str:
             following = text[position + 1 : position + 2]
             ends = following == ":" or (not following and last)
             if character == "*":
-                whole.append(".*" if not of_arns or ends else "[^:]*")
+                whole.append(".*" if not is_arn or ends else "[^:]*")
             elif character == "?":
-                whole.append("[^:]" if of_arns else ".")
+                whole.append("[^:]" if is_arn else ".")
             else:
                 whole.append(re.escape(character))
     return "".join(whole)

@@ -1,6 +1,6 @@
-"""The caller of AssumeRoleWithWebIdentity: whom its token names, of an identity provider that the account knows.
+"""The caller of AssumeRoleWithWebIdentity, from the claims of its token.
 
-The token's claims are read, its signature is not checked: no provider's keys are at hand on loopback.
+The token's signature is not checked: the local AWS has no identity provider's keys.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from lakehouse_local.iam.account import Account
 from lakehouse_local.iam.evaluate import FEDERATED, Principal
 
 
-def identity_of(parameters: Mapping[str, Any], account: Account) -> Principal:
-    """:raises AwsError: InvalidIdentityToken when it is no token"""
+def web_identity(parameters: Mapping[str, Any], account: Account) -> Principal:
+    """Return the caller.
+
+    :param parameters: the call's parameters
+    :raises AwsError: InvalidIdentityToken if the token is no JWT
+    """
     claims = _claims(str(parameters.get("WebIdentityToken", "")))
     host = str(claims.get("iss", "")).removeprefix("https://").rstrip("/")
     arn = f"arn:{account.partition}:iam::{account.account_id}:oidc-provider/{host}"

@@ -1,4 +1,4 @@
-"""moto's backends: kept under the root over a restart, and the WSGI application that serves them."""
+"""moto's backends: their state under the root, and the WSGI application that serves them."""
 
 from __future__ import annotations
 
@@ -30,25 +30,35 @@ log = logging.getLogger(__name__)
 get_backend: Callable[[str], Any] = _get_backend  # type: ignore[assignment]  # overloaded for each service
 _in_use: list[Any] = BackendDict._instances  # type: ignore[misc]
 
-OURS = ("glue", "athena")  # moto has backends of these names, which are never asked
+OURS = ("glue", "athena")  # moto has backends of these names, which are not used
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _LOG_EVENTS_AT_ONCE = 10_000
 
 
 def application() -> Callable[..., Iterable[bytes]]:
-    """moto as a WSGI application. It answers no other origin's web pages."""
+    """Return moto as a WSGI application, without CORS headers for other origins."""
     terraform_fixes.install()
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
     return werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
 
 
-class MotoState:
-    """Saves the backends of a service shortly after it changed, and all of them when it is closed.
+class QuietRequestHandler(werkzeug_app.MotoRequestHandler):  # type: ignore[misc,name-defined]
+    """moto's request handler, which keeps the case of metadata names, with one debug line of log per request."""
 
-    Each service has a pickle of its own under the folder. What a service cannot pickle is not kept, and said once.
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        log.debug('"%s" %s', self.requestline, code)
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        log.log(logging.ERROR if type == "error" else logging.DEBUG, message.rstrip(), *args)
+
+
+class MotoState:
+    """The state of moto's backends: saved shortly after a service changed, and as a whole when it is closed.
+
+    Each service has a pickle of its own in the folder. A service that cannot be pickled is not saved, with one warning.
     """
 
-    DELAY = 0.2  # seconds that changes are gathered
+    DELAY = 0.2  # seconds between the first change and saving
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -57,14 +67,14 @@ class MotoState:
         self._wake = threading.Condition()
         self._closed = False
         self._saving = threading.Lock()
-        self._unkept: set[str] = set()
+        self._unsaved: set[str] = set()
         self._logs = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def load(self) -> None:
-        """Put back what an earlier run kept, in place of whatever moto holds in this process.
+        """Restore what an earlier run saved, in place of moto's state in this process.
 
-        :raises StateError: when a file cannot be read
+        :raises StateError: a file cannot be read
         """
         _empty()
         for path in sorted(self._folder.glob("*.pickle")):
@@ -86,7 +96,7 @@ class MotoState:
         self._thread.start()
 
     def changed(self, service: str) -> None:
-        """Say that a service may have changed: it is saved soon."""
+        """Save a service soon, because it may have changed."""
         with self._wake:
             self._changed.add(service)
             self._wake.notify()
@@ -98,24 +108,24 @@ class MotoState:
         backends = get_backend(service)
         if not isinstance(backends, BackendDict):
             return
-        content = {account: dict(dict.items(regions)) for account, regions in list(dict.items(backends))}
-        content = {account: regions for account, regions in content.items() if regions}
-        if not content:
+        state = {account: dict(dict.items(regions)) for account, regions in list(dict.items(backends))}
+        state = {account: regions for account, regions in state.items() if regions}
+        if not state:
             return
         with self._saving:
             try:
-                kept = _pickled(service, {"moto": moto.__version__, "backends": content})
-            except Exception as error:  # models of some hundred services: any may hold what cannot be pickled
-                if service not in self._unkept:
-                    self._unkept.add(service)
-                    log.warning("%s is not kept over a restart: %s", service, error)
+                content = _pickled(service, {"moto": moto.__version__, "backends": state})
+            except Exception as error:  # any of some hundred services may contain an object that cannot be pickled
+                if service not in self._unsaved:
+                    self._unsaved.add(service)
+                    log.warning("%s is not saved and will be lost at a restart: %s", service, error)
                 return
             scratch = self._folder / f"{service}.new"
-            scratch.write_bytes(kept)
+            scratch.write_bytes(content)
             scratch.replace(self._folder / f"{service}.pickle")
 
     def close(self) -> None:
-        """Save everything that is in use, and leave moto empty."""
+        """Save every service that is in use, and leave moto empty."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -126,7 +136,7 @@ class MotoState:
         _empty()
 
     def write_log_events(self, account: str, region: str, group: str, stream: str, lines: list[str]) -> None:
-        """Append lines to a stream of CloudWatch Logs, making group and stream when they are missing."""
+        """Append lines to a stream of CloudWatch Logs; create group and stream if they are missing."""
         from moto.logs.models import logs_backends
 
         now = int(epoch() * 1000)
@@ -152,14 +162,14 @@ class MotoState:
             began = time.monotonic()
             for service in services:
                 self.save(service)
-            # However large the state has grown, saving takes a tenth of the time at most.
+            # Saving takes a tenth of the time at most, however large the state is.
             with self._wake:
                 if not self._closed:
                     self._wake.wait_for(lambda: self._closed, timeout=9 * (time.monotonic() - began))
 
 
 def _unpickled(path: Path) -> dict[str, dict[str, Any]]:
-    """Account -> region -> backend, of a file that this module wrote into the user's own root."""
+    """Return account -> region -> backend, from a file that this module wrote into the user's own root."""
     backends: dict[str, dict[str, Any]] = pickle.loads(path.read_bytes())["backends"]  # noqa: S301
     return backends
 
@@ -175,7 +185,7 @@ def _empty() -> None:
 
 
 def _pickled(service: str, content: Any) -> bytes:
-    # A backend that is changed while it is being pickled says so with a RuntimeError: another try sees it at rest.
+    # A backend that changes while it is pickled raises a RuntimeError; a later try succeeds.
     for attempt in range(5):
         out = io.BytesIO()
         try:
@@ -190,7 +200,7 @@ def _pickled(service: str, content: Any) -> bytes:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles what moto's models hold besides plain data: locks, private keys, lambdas, other services' backends."""
+    """A pickler for moto's models, which contain locks, private keys, lambdas and other services' backends."""
 
     def __init__(self, service: str, out: io.BytesIO) -> None:
         super().__init__(out, protocol=pickle.HIGHEST_PROTOCOL)
@@ -204,7 +214,7 @@ class _Pickler(pickle.Pickler):
         if isinstance(obj, BaseBackend) and (place := _place(obj)) and place[0] != self._service:
             return _backend, place
         if isinstance(obj, defaultdict) and type(obj) is not defaultdict:
-            # Their constructors take something else than a factory, which is what defaultdict would pickle.
+            # Its constructor does not take a factory, which is the argument that defaultdict would pickle.
             return _default_dict, (type(obj), obj.default_factory), obj.__dict__, None, iter(dict.items(obj))
         private_bytes = getattr(obj, "private_bytes", None)
         if private_bytes is not None and not isinstance(obj, type):
@@ -226,8 +236,8 @@ def _backend(service: str, account: str, region: str) -> Any:
     return get_backend(service)[account][region]
 
 
-def _default_dict(kind: Any, factory: Any) -> Any:
-    made = kind.__new__(kind)
+def _default_dict(class_: Any, factory: Any) -> Any:
+    made = class_.__new__(class_)
     defaultdict.__init__(made, factory)
     return made
 

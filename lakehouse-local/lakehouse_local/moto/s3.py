@@ -1,8 +1,8 @@
-"""moto's S3 over the plain files of an ObjectStore: its protocol stays, its storage changes.
+"""moto's S3 over the plain files of an ObjectStore: moto's protocol with another storage.
 
-moto keeps a bucket's keys in a dictionary of versions whose bytes are temporary files. Here the dictionary looks at the
-bucket's directory first (files written past the API are adopted, deleted ones go), the bytes are the files themselves,
-and what moto knows of a key is in the store's index as soon as the request that changed it is answered.
+moto keeps a bucket's keys in a dictionary of versions whose bytes are temporary files. Here the dictionary reads the
+bucket's directory first (it adopts files that were written without the API, and drops deleted ones), the bytes are the
+files themselves, and a key's metadata is in the store's index before the request that changed it is answered.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from lakehouse_local.s3 import store as s3
 from lakehouse_local.s3.store import ObjectStore, Stamp
 
 log = logging.getLogger(__name__)
-models: Any = _models  # its classes get attributes of ours
-_request = threading.local()  # of the request in hand: changes (does it change anything), ranged (does it ask a range)
+models: Any = _models  # Any, because its classes get new attributes
+_request = threading.local()  # of the current request: changes (it is a write), ranged (it reads a range)
 
 
 class ObjectChanged(Exception):
-    """A file was replaced between the look at it and its reading: the request is worth another try."""
+    """A file was replaced between its stat and its reading: the request is tried again."""
 
 
 class Installation:
-    """moto's S3 models changed to keep their bytes in a store; :meth:`remove` puts them back as they were.
+    """Changes moto's S3 models to keep their bytes in a store; :meth:`remove` restores them.
 
     moto's models are global: one installation at a time.
     """
@@ -58,7 +58,11 @@ class Installation:
 
     @contextmanager
     def request(self, *, changes: bool, ranged: bool) -> Iterator[None]:
-        """Around every S3 request: what it changed is in the index when this ends."""
+        """Wrap an S3 request: its changes are in the index at the end.
+
+        :param changes: the request is a write
+        :param ranged: the request reads one range of an object
+        """
         _request.changes, _request.ranged = changes, ranged
         try:
             yield
@@ -68,12 +72,12 @@ class Installation:
                 self.save()
 
     def save(self) -> None:
-        """Write what is known of the keys that changed."""
+        """Write the metadata of the keys that changed to the index."""
         for bucket in _buckets():
             bucket.keys.save()
 
     def sweep(self) -> None:
-        """Delete the bytes that no version and no unfinished upload refers to: what a kill left behind."""
+        """Delete the files that no version and no unfinished upload refers to, which a kill left behind."""
         used = set()
         for bucket in _buckets():
             keys = [key for versions in bucket.keys.known() for key in versions]
@@ -98,7 +102,7 @@ def _buckets() -> list[Any]:
 
 
 class BucketKeys(_VersionedKeyStore):
-    """A bucket's keys and their versions, newest last, as moto asks for them; kept in step with the bucket's files."""
+    """A bucket's keys and their versions, newest last, with moto's interface; synchronized with the bucket's files."""
 
     def __init__(self, bucket: Any, store: ObjectStore) -> None:
         super().__init__()
@@ -112,11 +116,11 @@ class BucketKeys(_VersionedKeyStore):
         for key, versions in store.index.versions(bucket.name):
             dict.__setitem__(self, key, pickle.loads(versions))  # noqa: S301 - our own index
 
-    # What moto reads
+    # Reading, by moto's interface
 
     def __sgetitem__(self, key: str) -> list[Any]:
         with self._lock:
-            self._meet(key, self._stamp(key))
+            self._synchronize(key, self._stamp(key))
             if getattr(_request, "changes", False):
                 self._changed.add(key)
             return list(dict.__getitem__(self, key))
@@ -133,13 +137,13 @@ class BucketKeys(_VersionedKeyStore):
     def _self_iterable(self) -> dict[str, Any]:
         prefix = getattr(self._narrowed, "prefix", "")
         with self._lock:
-            found = {key: Stamp.of(stat) for key, stat in s3.walk(self.folder, prefix)}
+            found = {key: Stamp.from_stat(stat) for key, stat in s3.walk(self.folder, prefix)}
             known = [key for key in dict.keys(self) if key.startswith(prefix)]
             for key in known:
                 if key not in found:
-                    self._meet(key, None)
+                    self._synchronize(key, None)
             for key, stamp in found.items():
-                self._meet(key, stamp)
+                self._synchronize(key, stamp)
             return {key: versions for key, versions in dict.items(self) if key.startswith(prefix)}
 
     def _iteritems(self) -> Iterator[tuple[str, Any]]:
@@ -156,19 +160,19 @@ class BucketKeys(_VersionedKeyStore):
     lists = iterlists = _iterlists
 
     def known(self) -> list[list[Any]]:
-        """The versions of every key, without a look at the files."""
+        """Return the versions of every key, without reading the directory."""
         return list(dict.values(self))
 
     @contextmanager
     def narrowed(self, prefix: str | None) -> Iterator[None]:
-        """Within this, iterating goes over the keys of the prefix alone."""
+        """Limit iteration to the keys of a prefix."""
         self._narrowed.prefix = prefix or ""
         try:
             yield
         finally:
             self._narrowed.prefix = ""
 
-    # What moto changes
+    # Writing, by moto's interface
 
     def __setitem__(self, key: str, value: Any) -> None:
         with self._lock:
@@ -182,7 +186,7 @@ class BucketKeys(_VersionedKeyStore):
 
     def pop(self, key: str) -> None:  # type: ignore[override]
         with self._lock:
-            self._meet(key, self._stamp(key))
+            self._synchronize(key, self._stamp(key))
             self._replace(key, dict.__getitem__(self, key), [])
 
     def save(self) -> None:
@@ -212,10 +216,13 @@ class BucketKeys(_VersionedKeyStore):
             return None
         import stat as modes
 
-        return Stamp.of(stat) if modes.S_ISREG(stat.st_mode) else None
+        return Stamp.from_stat(stat) if modes.S_ISREG(stat.st_mode) else None
 
-    def _meet(self, key: str, stamp: Stamp | None) -> None:
-        """Bring what is known of a key in line with its file, which is there with this stamp or is not there."""
+    def _synchronize(self, key: str, stamp: Stamp | None) -> None:
+        """Update a key's versions from its file.
+
+        :param stamp: stamp of the file; None if it does not exist
+        """
         versions = dict.get(self, key, [])
         newest = versions[-1] if versions else None
         linked = isinstance(newest, models.FakeKey) and newest._linked
@@ -256,7 +263,7 @@ class BucketKeys(_VersionedKeyStore):
         return adopted
 
     def _replace(self, key: str, before: list[Any], after: list[Any]) -> None:
-        """Change a key's versions, and its file to the newest of them."""
+        """Replace a key's versions, and its file by the newest of them."""
         newest = after[-1] if after else None
         path = self.folder / key
         was_linked = False
@@ -299,11 +306,11 @@ class BucketKeys(_VersionedKeyStore):
             log.warning("s3://%s/%s is not visible as a file: %s", self.bucket.name, version.name, error)
             return
         version._linked = True
-        version._stamp = Stamp.of(path.stat())
+        version._stamp = Stamp.from_stat(path.stat())
 
 
 class _OnDisk:
-    """In place of an object's bytes: they are in the key's file already."""
+    """The value of an object whose bytes are in the key's file already."""
 
     def __init__(self, stamp: Stamp) -> None:
         self.stamp = stamp
@@ -321,7 +328,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _replacements(store: ObjectStore) -> list[tuple[Any, str, Any]]:
-    """What to set on moto's classes: (class, attribute, value)."""
+    """Return (class, attribute, value) for every attribute to replace in moto's classes."""
     key, bucket, backend = models.FakeKey, models.FakeBucket, models.S3Backend
 
     def read(self: Any) -> Any:
@@ -331,7 +338,7 @@ def _replacements(store: ObjectStore) -> list[tuple[Any, str, Any]]:
         path = Path(store.root, self.bucket_name, self.name) if linked else _bytes_path(store, blob)
         try:
             with path.open("rb") as file:
-                stamp = Stamp.of(os.fstat(file.fileno()))
+                stamp = Stamp.from_stat(os.fstat(file.fileno()))
                 if linked and stamp != expected:
                     raise ObjectChanged(self.name)
                 if getattr(_request, "ranged", False) and stamp.size:
@@ -353,7 +360,7 @@ def _replacements(store: ObjectStore) -> list[tuple[Any, str, Any]]:
             self._etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
 
     def dispose(self: Any, garbage: bool = False) -> None:
-        # Copies of a key come and go with listings: only what moto disposes of by name loses its bytes.
+        # Listings make and drop copies of a key: the bytes are deleted only when moto calls dispose itself.
         if not garbage and self._blob is not None:
             _bytes_path(store, self._blob).unlink(missing_ok=True)
             self._blob = None

@@ -1,4 +1,4 @@
-"""What Terraform's AWS provider asks of services that moto serves otherwise well: added to moto's own classes, once.
+"""Operations that Terraform's AWS provider calls and moto lacks, added to moto's own classes.
 
 Budgets: the subscribers of a notification, changes of a budget, and tags.
 """
@@ -16,7 +16,7 @@ _TAGS = "ResourceTags"  # kept with the budget; DescribeBudget does not show the
 
 
 def install() -> None:
-    """Teach moto; nothing that it answers already changes, but for a budget that is created with tags."""
+    """Add the operations. Of those that moto has, only CreateBudget changes: it keeps tags."""
     for operation in (
         create_budget,
         update_budget,
@@ -98,5 +98,5 @@ def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _same(notification: Notification, wanted: dict[str, Any]) -> bool:
-    told = ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
-    return all(notification.details.get(key) == wanted.get(key) for key in told)
+    keys = ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
+    return all(notification.details.get(key) == wanted.get(key) for key in keys)

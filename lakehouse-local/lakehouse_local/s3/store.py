@@ -1,7 +1,7 @@
-"""The objects of the local S3 as plain files: where they lie, what is known of them, an API for our own services.
+"""The objects of the local S3 as plain files: their paths, their metadata, and an API for the other services.
 
-A bucket is a directory of the root, an object a file in it. Spark, DuckDB and people read and write these files past
-the S3 API; `moto_s3` makes moto serve the same files over HTTP, and adopts those that it never saw.
+A bucket is a directory of the root, an object a file in it. Spark, DuckDB and people read and write these files
+without the S3 API; `moto/s3.py` makes moto serve the same files over HTTP, and adopts those that it did not write.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from lakehouse_local.http.wire import AwsError
+from lakehouse_local.s3.uri import split_s3_uri
 
 VERSIONS = ".s3"  # bytes of older versions, of unfinished uploads, and of keys that cannot be paths
 STATE = ".state"  # sqlite files and pickles
 JOBS = ".jobs"  # working directories of Glue runs
 SCRATCH = ".tmp"  # files on their way to their place, on the same file system
 
-# What Spark's committers keep beside the data while they work: never part of a listing.
+# Temporary files of Spark's committers beside the data: never part of a listing.
 _HIDDEN_PREFIXES = (".spark-staging",)
 _HIDDEN_NAMES = ("_temporary",)
 
@@ -43,18 +44,18 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells one content of a file from another, without reading it."""
+    """Modification time and size of a file: they tell one content from another without reading it."""
 
     mtime_ns: int
     size: int
 
     @classmethod
-    def of(cls, stat: os.stat_result) -> Stamp:
+    def from_stat(cls, stat: os.stat_result) -> Stamp:
         return cls(stat.st_mtime_ns, stat.st_size)
 
     @property
     def etag(self) -> str:
-        """The ETag of a file that nobody hashed: in the form of a multipart upload's, which is no content's MD5."""
+        """The ETag of a file whose MD5 is unknown, in the form of a multipart upload's ETag, which is no MD5 either."""
         return hashlib.md5(f"{self.mtime_ns}:{self.size}".encode(), usedforsecurity=False).hexdigest() + "-1"
 
     @property
@@ -63,24 +64,12 @@ class Stamp:
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or directory of this name is a writer's scratch."""
+    """Return True if a file or directory of this name is a committer's temporary one."""
     return name in _HIDDEN_NAMES or name.startswith(_HIDDEN_PREFIXES)
 
 
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of ``s3://bucket/key`` (s3a and s3n too).
-
-    :raises ValueError: when it is not such a URI
-    """
-    scheme, separator, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if not separator or scheme not in ("s3", "s3a", "s3n") or not bucket or bucket.startswith("."):
-        raise ValueError(f"{uri!r} is not an S3 URI: s3://bucket/key is")
-    return bucket, key
-
-
 def is_path(key: str) -> bool:
-    """Whether a key can be a file's path: `x//y`, `dir/`, `../x` and a writer's scratch cannot."""
+    """Return True if a key can be a file's path: `x//y`, `dir/`, `../x` and a committer's temporary key cannot."""
     parts = key.split("/")
     return (
         all(part not in ("", ".", "..") and not hidden(part) and len(part.encode()) <= 255 for part in parts)
@@ -90,7 +79,7 @@ def is_path(key: str) -> bool:
 
 
 class Index:
-    """What is known of objects beyond their bytes, kept in sqlite: ETag, and for moto_s3 a pickle of their versions."""
+    """The objects' metadata in sqlite: ETags, and for `moto/s3.py` a pickle of their versions."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +97,7 @@ class Index:
             self._connection.close()
 
     def etags(self, bucket: str, prefix: str) -> dict[str, tuple[Stamp, str]]:
-        """Key -> the file's stamp and ETag, for the keys that begin with the prefix."""
+        """Return key -> (stamp of the file, ETag) for the keys that begin with the prefix."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT key, mtime_ns, size, etag FROM objects"
@@ -118,12 +107,12 @@ class Index:
         return {key: (Stamp(mtime_ns, size), etag) for key, mtime_ns, size, etag in rows}
 
     def versions(self, bucket: str) -> list[tuple[str, bytes]]:
-        """Key and pickle of everything known of a bucket."""
+        """Return (key, pickle of its versions) for every key of a bucket."""
         with self._lock:
             return self._connection.execute("SELECT key, versions FROM objects WHERE bucket = ?", (bucket,)).fetchall()
 
     def save(self, bucket: str, rows: list[tuple[str, str | None, Stamp | None, bytes | None]]) -> None:
-        """Write (key, etag, stamp, pickle); without a pickle the key is forgotten."""
+        """Write (key, ETag, stamp, pickle of its versions); without a pickle, delete the key."""
         with self._lock, self._connection:
             self._connection.execute("BEGIN")
             for key, etag, stamp, versions in rows:
@@ -136,7 +125,7 @@ class Index:
                 )
 
     def forget(self, bucket: str) -> None:
-        """Forget everything of a bucket."""
+        """Delete every key of a bucket."""
         with self._lock:
             self._connection.execute("DELETE FROM objects WHERE bucket = ?", (bucket,))
 
@@ -154,25 +143,25 @@ class ObjectStore:
         self.index.close()
 
     def path(self, uri: str) -> Path:
-        """Where an object (or, for a prefix, a directory) lies, whether it exists or not.
+        """Return the path of an object (or, for a prefix, of a directory), which need not exist.
 
-        :raises ValueError: for what is not an S3 URI, or a key that leads out of its bucket
+        :raises ValueError: it is no S3 URI, or the key leads out of its bucket
         """
-        bucket, key = split_uri(uri)
+        bucket, key = split_s3_uri(uri)
         if ".." in key.split("/"):
             raise ValueError(f"{uri!r} leads out of its bucket")
         return self.root / bucket / key
 
     def bucket_exists(self, name: str) -> bool:
-        """Whether there is such a bucket."""
+        """Return True if the bucket exists."""
         return bool(name) and not name.startswith(".") and (self.root / name).is_dir()
 
     def exists(self, uri: str) -> bool:
-        """Whether there is an object with exactly this URI."""
+        """Return True if an object with exactly this URI exists."""
         return self.path(uri).is_file()
 
     def read(self, uri: str) -> bytes:
-        """An object's content.
+        """Return an object's content.
 
         :raises AwsError: NoSuchBucket, NoSuchKey
         """
@@ -182,12 +171,13 @@ class ObjectStore:
             raise self._missing(uri) from None
 
     def write(self, uri: str, content: bytes | Path) -> StoredObject:
-        """Put an object, whole or not at all; a Path's file is copied.
+        """Write an object, whole or not at all.
 
+        :param content: bytes, or a file to copy
         :raises AwsError: NoSuchBucket
-        :raises ValueError: for a key that cannot be a file's path
+        :raises ValueError: the key cannot be a file's path
         """
-        bucket, key = split_uri(uri)
+        bucket, key = split_s3_uri(uri)
         if not is_path(key):
             raise ValueError(f"{uri!r} has a key that cannot be a file's path")
         if not self.bucket_exists(bucket):
@@ -208,49 +198,49 @@ class ObjectStore:
         return self._stored(bucket, key, self.path(uri).stat(), {})
 
     def adopt(self, uri: str, file: Path) -> None:
-        """Make a file of the store's file system an object, by renaming it."""
+        """Make a file on the store's file system an object, by renaming it."""
         place(file, self.path(uri))
 
     def opened(self, objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
-        """The objects, whose files are going to be read."""
+        """Yield objects whose files the caller is about to read; access control checks them here."""
         return iter(objects)
 
     def delete(self, uri: str) -> None:
-        """Delete an object; nothing happens when there is none."""
-        bucket, _ = split_uri(uri)
+        """Delete an object, if it exists."""
+        bucket, _ = split_s3_uri(uri)
         remove(self.path(uri), self.root / bucket)
 
     def objects(self, uri_prefix: str) -> list[StoredObject]:
-        """The objects whose URI begins with the prefix, sorted by key; a writer's scratch is left out.
+        """Return the objects whose URI begins with the prefix, sorted by key, without committers' temporary files.
 
         :raises AwsError: NoSuchBucket
         """
-        bucket, prefix = split_uri(uri_prefix)
+        bucket, prefix = split_s3_uri(uri_prefix)
         if not self.bucket_exists(bucket):
             raise AwsError("NoSuchBucket", f"The specified bucket does not exist: {bucket}", 404)
         known = self.index.etags(bucket, prefix)
         return [self._stored(bucket, key, stat, known) for key, stat in walk(self.root / bucket, prefix)]
 
     def scratch_file(self) -> Path:
-        """A name for a new file on the store's file system, to be put in place later."""
+        """Return the path of a new file on the store's file system, for :meth:`adopt`."""
         return self.root / SCRATCH / uuid.uuid4().hex
 
     def _stored(self, bucket: str, key: str, stat: os.stat_result, known: dict[str, tuple[Stamp, str]]) -> StoredObject:
-        stamp = Stamp.of(stat)
+        stamp = Stamp.from_stat(stat)
         seen, etag = known.get(key, (None, ""))
         uri = f"s3://{bucket}/{key}"
         etag = etag if seen == stamp else stamp.etag
         return StoredObject(uri, bucket, key, stamp.size, stamp.modified, etag, self.root / bucket / key)
 
     def _missing(self, uri: str) -> AwsError:
-        bucket, _ = split_uri(uri)
+        bucket, _ = split_s3_uri(uri)
         if not self.bucket_exists(bucket):
             return AwsError("NoSuchBucket", f"The specified bucket does not exist: {bucket}", 404)
         return AwsError("NoSuchKey", f"The specified key does not exist: {uri}", 404)
 
 
 def walk(bucket: Path, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Keys that begin with the prefix, in S3's order, each with its file's stat."""
+    """Yield the keys that begin with the prefix, in S3's order, each with its file's stat."""
     folder, _, _ = prefix.rpartition("/")
     if folder and not is_path(folder):
         return
@@ -279,9 +269,9 @@ def walk(bucket: Path, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]
 
 
 def place(source: Path, target: Path) -> None:
-    """Rename a file into its place, making the directories above it.
+    """Rename a file into its place, and make the directories above it.
 
-    :raises OSError: when a directory has the file's name, or a file that of a directory above it
+    :raises OSError: a directory has the file's name, or a file has the name of a directory above it
     """
     tries = 50
     for left in reversed(range(tries)):
@@ -289,7 +279,7 @@ def place(source: Path, target: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(source, target)
         except (FileNotFoundError, FileExistsError):
-            # Another thread pruned the directory between two calls; or a file is in its place, for good.
+            # Another thread removed the directory between two calls; or a file has its name, which does not change.
             if not left or target.parent.is_file() or not source.exists():
                 raise
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +10,12 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("lakehouse_local", reason="needs the extra 'local'")
-
 from lakehouse_local.process import LocalAwsProcess
 from lakehouse_local.s3.store import ObjectStore
 
 
 class ObservedAws(LocalAwsProcess):
-    """A local AWS in a process, with its objects to look at from here."""
+    """A local AWS without a default database, whose objects a test can read and write without its API."""
 
     def __init__(self, root: Path, **arguments: Any) -> None:
         super().__init__(root, **{"empty": True, **arguments})
@@ -35,17 +34,17 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedAws]
     assert local.stop() == 0, local.log
 
 
-@pytest.fixture(scope="module")
-def own_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedAws]:
-    """A local AWS of the module's own, for faults that no other test is to meet."""
-    local = ObservedAws(tmp_path_factory.mktemp("own-aws") / "root")
+@pytest.fixture(scope="session")
+def enforcing_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedAws]:
+    """One local AWS for the session that judges every call by IAM policies."""
+    local = ObservedAws(tmp_path_factory.mktemp("enforcing-aws") / "root", enforce_iam=True)
     yield local
     assert local.stop() == 0, local.log
 
 
 @pytest.fixture
 def start_local(tmp_path: Path) -> Iterator[Callable[..., ObservedAws]]:
-    """`start_local(root=..., port=...)`: start a local AWS of the test's own; what still runs at its end is stopped."""
+    """`start_local(root=..., port=...)`: start a local AWS of the test's own; if it still runs at the end, stop it."""
     started: list[ObservedAws] = []
 
     def start(root: Path | None = None, **arguments: Any) -> ObservedAws:
@@ -61,16 +60,7 @@ def start_local(tmp_path: Path) -> Iterator[Callable[..., ObservedAws]]:
 @pytest.fixture(scope="session")
 def boto(local_aws: ObservedAws) -> Callable[..., Any]:
     """`boto("s3")`: a boto3 client of the local AWS."""
-    clients: dict[str, Any] = {}
-
-    def client(service: str, **config: Any) -> Any:
-        if config:
-            return local_aws.client(service, **config)
-        if service not in clients:
-            clients[service] = local_aws.client(service)
-        return clients[service]
-
-    return client
+    return functools.cache(local_aws.client)
 
 
 @pytest.fixture

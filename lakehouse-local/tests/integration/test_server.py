@@ -1,4 +1,4 @@
-"""The front of the local AWS: who is answered, what an unknown call gets, what a restart finds again."""
+"""The front of the local AWS: callers that it refuses, unknown calls, and the state after a restart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CREDENTIAL = (
 def send(
     local: Any, method: str = "POST", path: str = "/", body: str = "{}", **headers: str
 ) -> tuple[int, dict[str, Any] | str]:
-    """One plain HTTP request; keyword underscores become the header's hyphens."""
+    """Send one plain HTTP request; underscores in keywords become hyphens of headers."""
     address = urlsplit(local.endpoint)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=20)
     try:
@@ -185,9 +185,10 @@ class TestStart:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"port": 70000}, "port must be from 0"),
+            ({"port": 70000}, r"port must be a number from 0 \(any free port\) to 65535, not 70000"),
             ({"port": -1}, "port"),
-            ({"account_id": "12"}, "account_id must be"),
+            ({"account_id": "12"}, "account_id must be twelve digits"),
+            ({"region": "us-east-9"}, "region must be a region of AWS, not 'us-east-9'"),
         ],
     )
     def test_bad_arguments(self, tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
@@ -195,6 +196,25 @@ class TestStart:
 
         with pytest.raises(ValueError, match=message):
             LocalAws(tmp_path, **arguments)
+
+    def test_one_at_a_time_in_a_process(self, tmp_path: Path) -> None:
+        from lakehouse_local import LocalAws
+        from lakehouse_local.errors import AlreadyRunning
+
+        with LocalAws(tmp_path / "one", empty=True) as local:
+            with pytest.raises(AlreadyRunning, match="runs in this process already: stop it first"):
+                LocalAws(tmp_path / "two").start()
+            assert local.endpoint.startswith("http://127.0.0.1:")
+        assert not (tmp_path / "two").exists()
+        with pytest.raises(RuntimeError, match="not started"):
+            _ = local.endpoint
+
+    def test_a_process_that_cannot_start(self, local_aws: Any) -> None:
+        from lakehouse_local.errors import ProcessError
+        from lakehouse_local.process import LocalAwsProcess
+
+        with pytest.raises(ProcessError, match=f"did not start: another local AWS .process {local_aws.process.pid}."):
+            LocalAwsProcess(local_aws.root)
 
     def test_a_root_in_use(self, local_aws: Any) -> None:
         from lakehouse_local.errors import RootInUse
@@ -210,17 +230,16 @@ class TestStart:
         kept = tmp_path / ".state" / "moto" / "iam.pickle"
         kept.parent.mkdir(parents=True)
         kept.write_bytes(b"not a pickle")
+        (tmp_path / ".state" / "layout").write_text("1\n")
         with pytest.raises(StateError, match=r"iam\.pickle cannot be read .* another root"):
             LocalAws(tmp_path).start()
         kept.unlink()
         with LocalAws(tmp_path) as local:
             assert local.endpoint.startswith("http://127.0.0.1:")
-        with pytest.raises(RuntimeError, match="not started"):
-            _ = local.endpoint
 
 
 def fill(local: Any) -> dict[str, Any]:
-    """Something of every service whose state moto has trouble keeping, and what was made of it."""
+    """Create a resource of every service whose state is hard to save, and return the ids."""
     s3, iam, kms = local.client("s3"), local.client("iam"), local.client("kms")
     s3.create_bucket(Bucket="kept")
     s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
@@ -289,13 +308,6 @@ def check(local: Any, made: dict[str, Any]) -> None:
     assert glue.get_tags(ResourceArn="arn:aws:glue:us-east-1:123456789012:database/kept")["Tags"] == {"t": "1"}
 
 
-def test_a_restart_finds_everything_again(start_local: Callable[..., Any]) -> None:
-    first = start_local()
-    made = fill(first)
-    assert first.stop() == 0
-    check(start_local(), made)
-
-
 def test_a_kill_loses_nothing_that_was_answered_a_moment_ago(start_local: Callable[..., Any]) -> None:
     first = start_local()
     s3 = first.client("s3")
@@ -338,10 +350,11 @@ time.sleep(600)
 """
 
 
-def test_stopping_ends_running_jobs_and_a_restart_knows_of_them(
+def test_stopping_ends_running_jobs_and_a_restart_finds_everything_again(
     start_local: Callable[..., Any], tmp_path: Path
 ) -> None:
     first = start_local()
+    made = fill(first)
     first.client("s3").create_bucket(Bucket="scripts")
     first.store.write("s3://scripts/sleeps.py", SLEEPS.encode())
     glue = first.client("glue")
@@ -358,7 +371,9 @@ def test_stopping_ends_running_jobs_and_a_restart_knows_of_them(
     assert first.stop() == 0
     wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
-    glue = start_local().client("glue")
+    second = start_local()
+    check(second, made)
+    glue = second.client("glue")
     assert glue.get_job_run(JobName="sleeps", RunId=run)["JobRun"]["JobRunState"] == "STOPPED"
     tags = glue.get_tags(ResourceArn="arn:aws:glue:us-east-1:123456789012:job/sleeps")["Tags"]
     assert tags == {"team": "data"}

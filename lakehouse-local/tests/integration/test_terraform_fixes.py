@@ -41,8 +41,8 @@ def budget(budgets):
 
 def test_subscribers(budgets, budget):
     which = {"AccountId": ACCOUNT, "BudgetName": budget}
-    told = budgets.describe_subscribers_for_notification(**which, Notification=NOTIFICATION)
-    assert told["Subscribers"] == SUBSCRIBERS
+    result = budgets.describe_subscribers_for_notification(**which, Notification=NOTIFICATION)
+    assert result["Subscribers"] == SUBSCRIBERS
     with pytest.raises(ClientError, match="doesn't exist"):
         budgets.describe_subscribers_for_notification(**which, Notification={**NOTIFICATION, "Threshold": 5.0})
     with pytest.raises(ClientError, match="NotFoundException"):
@@ -63,5 +63,5 @@ def test_a_change_keeps_tags_and_notifications(budgets, budget):
     budgets.tag_resource(ResourceARN=arn, ResourceTags=[{"Key": "team", "Value": "data"}])
     budgets.untag_resource(ResourceARN=arn, ResourceTagKeys=["lakehouse"])
     assert budgets.list_tags_for_resource(ResourceARN=arn)["ResourceTags"] == [{"Key": "team", "Value": "data"}]
-    told = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName=budget)["Notifications"]
-    assert [each["NotificationType"] for each in told] == ["ACTUAL"]
+    result = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName=budget)["Notifications"]
+    assert [each["NotificationType"] for each in result] == ["ACTUAL"]

@@ -20,6 +20,8 @@ from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.month import Month
 from trips.arguments import MARKS, REASONS
 
+from .. import s3_objects
+
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("dbt-truth")]
 
 MONTHS = [
@@ -55,7 +57,7 @@ def truths(local_aws, boto, repository, warehouse_of, tmp_path_factory):
     for service, month, file_format in MONTHS:
         path = sample_data.write(service, month, ROWS, folder, seed=7, file_format=file_format)
         raw_uri = f"{lakehouse.zones.raw}/{path.name}"
-        local_aws.store.write(raw_uri, path)
+        s3_objects.upload(boto("s3"), raw_uri, path)
         arguments = {"--YEAR": month.year_text, "--MONTH": str(month.month), "--service": service, "--raw_uri": raw_uri}
         run = glue.start_job_run(JobName=lakehouse.glue.job, Arguments=arguments)["JobRunId"]
         truth = json.loads(path.with_suffix(".truth.json").read_text())

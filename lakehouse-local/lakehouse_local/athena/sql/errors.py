@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from lakehouse_local.errors import LocalAwsError
 
-class SqlError(Exception):
+
+class SqlError(LocalAwsError):
     """An error of a statement: Trino's error name (SYNTAX_ERROR, TYPE_MISMATCH, ...) and message."""
 
     def __init__(self, name: str, message: str) -> None:

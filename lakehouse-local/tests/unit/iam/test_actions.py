@@ -1,4 +1,4 @@
-"""From requests, as boto3 writes them, to the actions and resources that IAM judges."""
+"""The actions and resources that IAM judges, of requests as boto3 writes them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import unquote, urlsplit
 import boto3
 import pytest
 
-from lakehouse_local.iam.access import Call
+from lakehouse_local.iam.access import ApiCall
 from lakehouse_local.iam.account import Account
 from lakehouse_local.iam.actions import accesses
-from lakehouse_local.iam.reading import read
+from lakehouse_local.moto.requests import parse_request
 
 pytest.importorskip("moto", reason="needs the extra 'local'")
 
@@ -28,7 +28,7 @@ class _Sent(Exception):
 
 
 def environ_of(service, operation, **parameters):
-    """A WSGI environment with the request that boto3 would send, and the service that it is signed for."""
+    """Return a WSGI environment with the request of boto3, and the service that it is signed for."""
     client = boto3.client(
         service, region_name="us-east-1", endpoint_url="http://127.0.0.1:1",
         aws_access_key_id="a", aws_secret_access_key="b",
@@ -173,7 +173,7 @@ NEEDED = [
 )
 def test_what_a_request_needs(service, method, parameters, expected):
     environ, signed, body = environ_of(service, method, **parameters)
-    call = read(environ, signed)
+    call = parse_request(environ, signed)
     assert call is not None
     assert environ["wsgi.input"].read() == body, "the request is whole for whoever answers it"
     found: dict[str, list[str]] = {}
@@ -184,17 +184,17 @@ def test_what_a_request_needs(service, method, parameters, expected):
 
 # (call, the condition keys of its first access)
 KEYS = [
-    (Call("s3", "ListObjectsV2", {"Bucket": "b", "Prefix": "p/", "MaxKeys": 5}),
+    (ApiCall("s3", "ListObjectsV2", {"Bucket": "b", "Prefix": "p/", "MaxKeys": 5}),
      {"s3:prefix": ("p/",), "s3:max-keys": ("5",)}),
-    (Call("sts", "AssumeRole", {"RoleArn": ROLE, "RoleSessionName": "s", "ExternalId": "e"}),
+    (ApiCall("sts", "AssumeRole", {"RoleArn": ROLE, "RoleSessionName": "s", "ExternalId": "e"}),
      {"sts:rolesessionname": ("s",), "sts:externalid": ("e",)}),
-    (Call("iam", "CreateRole",
+    (ApiCall("iam", "CreateRole",
           {"RoleName": "r", "PermissionsBoundary": "arn:b", "Tags": [{"Key": "Team", "Value": "x"}]}),
      {"iam:permissionsboundary": ("arn:b",), "aws:requesttag/team": ("x",), "aws:tagkeys": ("Team",)}),
-    (Call("iam", "CreateServiceLinkedRole", {"AWSServiceName": "airflow.amazonaws.com"}),
+    (ApiCall("iam", "CreateServiceLinkedRole", {"AWSServiceName": "airflow.amazonaws.com"}),
      {"iam:awsservicename": ("airflow.amazonaws.com",)}),
-    (Call("cloudwatch", "PutMetricData", {"Namespace": "AmazonMWAA"}), {"cloudwatch:namespace": ("AmazonMWAA",)}),
-    (Call("kms", "CreateKey", {"Tags": [{"TagKey": "lakehouse", "TagValue": "x"}]}),
+    (ApiCall("cloudwatch", "PutMetricData", {"Namespace": "AmazonMWAA"}), {"cloudwatch:namespace": ("AmazonMWAA",)}),
+    (ApiCall("kms", "CreateKey", {"Tags": [{"TagKey": "lakehouse", "TagValue": "x"}]}),
      {"aws:requesttag/lakehouse": ("x",), "aws:tagkeys": ("lakehouse",)}),
 ]  # fmt: skip
 
@@ -205,9 +205,9 @@ def test_condition_keys_of_a_call(call, keys):
 
 
 def test_a_role_is_passed_to_a_service():
-    *_, passed = accesses(Call("glue", "CreateJob", {"Name": "j", "Role": "r"}), ACCOUNT)
+    *_, passed = accesses(ApiCall("glue", "CreateJob", {"Name": "j", "Role": "r"}), ACCOUNT)
     assert passed.context == {"iam:passedtoservice": ("glue.amazonaws.com",)}
-    *_, passed = accesses(Call("mwaa", "CreateEnvironment", {"Name": "e", "ExecutionRoleArn": f"{ROLE}r"}), ACCOUNT)
+    *_, passed = accesses(ApiCall("mwaa", "CreateEnvironment", {"Name": "e", "ExecutionRoleArn": f"{ROLE}r"}), ACCOUNT)
     assert passed.context == {"iam:passedtoservice": ("airflow.amazonaws.com",)}
 
 
@@ -219,4 +219,4 @@ def test_a_request_that_is_no_call(path, target, service):
         "REQUEST_METHOD": "POST", "PATH_INFO": path, "QUERY_STRING": "", "SERVER_NAME": "x", "SERVER_PORT": "1",
         "wsgi.url_scheme": "http", "wsgi.input": BytesIO(b"{}"), "CONTENT_LENGTH": "2", "HTTP_X_AMZ_TARGET": target,
     }  # fmt: skip
-    assert read(environ, service) is None
+    assert parse_request(environ, service) is None

@@ -306,7 +306,7 @@ def test_all_conditions_of_a_statement_must_hold():
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ("{", "not JSON"),
         ("[]", "a JSON object with a Statement"),
@@ -318,8 +318,8 @@ def test_all_conditions_of_a_statement_must_hold():
         ('{"Statement": {"Effect": "Allow", "Action": "*", "Condition": {"Equals": {"a": "b"}}}}', "'Equals'"),
     ],
 )
-def test_what_is_no_policy(document, said):
-    with pytest.raises(policy.PolicyError, match=said.replace("*", r"\*")):
+def test_what_is_no_policy(document, message):
+    with pytest.raises(policy.PolicyError, match=message.replace("*", r"\*")):
         policy.parse(document)
 
 
@@ -342,6 +342,6 @@ def test_a_star_stands_for_anything(before, inside, after):
 
 @given(texts)
 def test_a_variables_value_is_never_a_pattern(value):
-    fits = matcher("arn:${aws:username}", {"aws:username": (value,)}, of_arns=True)
+    fits = matcher("arn:${aws:username}", {"aws:username": (value,)}, is_arn=True)
     assert fits(f"arn:{value}")
     assert not fits(f"arn:{value}x")

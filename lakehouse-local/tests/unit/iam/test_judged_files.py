@@ -1,4 +1,4 @@
-"""What Spark's file operations are on S3."""
+"""Spark's file operations as the S3 calls that IAM judges."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ ATTEMPT = "b/t/_temporary/0/_temporary/attempt_1"
 
 
 @pytest.fixture
-def asked(tmp_path):
+def judged_calls(tmp_path):
     store = ObjectStore(tmp_path / "root")
     (store.root / "b" / "t").mkdir(parents=True)
     (store.root / "b" / "t" / "part-0").write_bytes(b"1")
 
-    def ask(operation, path, target=""):
+    def calls(operation, path, target=""):
         found = []
 
         def judge(service, call, parameters):
@@ -25,7 +25,7 @@ def asked(tmp_path):
         judged_files.judge(judge, store, operation, path, target)
         return found
 
-    yield ask
+    yield calls
     store.close()
 
 
@@ -59,5 +59,5 @@ def asked(tmp_path):
         ("GetObject", "", "", []),
     ],
 )
-def test_what_s3_would_be_asked(asked, operation, path, target, calls):
-    assert asked(operation, path, target) == calls
+def test_a_file_operation_is_judged_as_calls_of_s3(judged_calls, operation, path, target, calls):
+    assert judged_calls(operation, path, target) == calls

@@ -17,7 +17,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
 class OddDict(defaultdict):  # type: ignore[type-arg]
-    """Like moto's ParameterDict: its constructor takes something else than a factory."""
+    """Like moto's ParameterDict: its constructor takes no factory."""
 
     def __init__(self, account: str) -> None:
         super().__init__(list)
@@ -71,7 +71,9 @@ def test_what_cannot_be_kept_is_said_once_and_does_no_harm(tmp_path: Path, caplo
         backend.unkeepable = open(tmp_path / "file", "w")  # noqa: SIM115
         kept.save("sns")
         kept.save("sns")
-        assert [record.message.split(":")[0] for record in caplog.records] == ["sns is not kept over a restart"]
+        assert [record.message.split(":")[0] for record in caplog.records] == [
+            "sns is not saved and will be lost at a restart"
+        ]
         backend.unkeepable.close()
     finally:
         kept.close()

@@ -1,4 +1,4 @@
-"""`lakehouse local --enforce-iam` over HTTP: who is refused what, in which words, and that nothing is left of it."""
+"""`lakehouse-local --enforce-iam` over HTTP: the calls that it refuses, with AWS's messages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,8 @@ spark.read.parquet(read).write.mode("overwrite").parquet(written)
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    from .conftest import ObservedAws
-
-    local = ObservedAws(tmp_path_factory.mktemp("enforced") / "root", enforce_iam=True)
-    yield local
-    assert local.stop() == 0, local.log
+def aws(enforcing_aws):
+    return enforcing_aws
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +53,7 @@ def document(*statements):
 
 
 def make_role(aws, name, *statements, trusts=("glue.amazonaws.com",), **more):
-    """A role with these rights, that the services and the account may take; its ARN."""
+    """Create a role with these rights, which the services and the account may assume; return its ARN."""
     iam = aws.client("iam")
     trust = document(
         *({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"} for service in trusts),
@@ -96,8 +92,8 @@ def test_what_is_not_allowed_is_refused_in_each_services_words(lake):
          "AccessDeniedException", 400),
         ("ec2", "describe_vpcs", {}, "ec2:DescribeVpcs", "*", "AccessDenied", 403),
     ):  # fmt: skip
-        said = refused(getattr(lake.client(service, nothing), operation), **parameters)
-        assert said == (code, status, f"{me}{action} on resource: {resource} {because.format(action)}")
+        message = refused(getattr(lake.client(service, nothing), operation), **parameters)
+        assert message == (code, status, f"{me}{action} on resource: {resource} {because.format(action)}")
     assert lake.client("sts", nothing).get_caller_identity()["Arn"].endswith("assumed-role/nothing/me")
 
 
@@ -123,8 +119,8 @@ def test_a_role_is_not_taken_against_its_trust(lake):
     lake.client("iam").create_role(RoleName="glues-own", AssumeRolePolicyDocument=only_glue)
     user = make_role(lake, "taker", allow("sts:*", "*"))
     arn = f"arn:aws:iam::{ACCOUNT}:role/glues-own"
-    code, _, said = refused(lake.client("sts", taken(lake, user)).assume_role, RoleArn=arn, RoleSessionName="me")
-    assert (code, "no role trust policy allows the sts:AssumeRole action" in said) == ("AccessDenied", True)
+    code, _, message = refused(lake.client("sts", taken(lake, user)).assume_role, RoleArn=arn, RoleSessionName="me")
+    assert (code, "no role trust policy allows the sts:AssumeRole action" in message) == ("AccessDenied", True)
 
 
 def test_a_policy_of_the_bucket_denies_even_the_root_user(lake):
@@ -132,16 +128,16 @@ def test_a_policy_of_the_bucket_denies_even_the_root_user(lake):
     s3.create_bucket(Bucket="closed")
     closed = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::closed/*"}
     s3.put_bucket_policy(Bucket="closed", Policy=document(closed))
-    code, _, said = refused(s3.put_object, Bucket="closed", Key="x", Body=b"1")
-    assert (code, "with an explicit deny in a resource-based policy" in said) == ("AccessDenied", True)
+    code, _, message = refused(s3.put_object, Bucket="closed", Key="x", Body=b"1")
+    assert (code, "with an explicit deny in a resource-based policy" in message) == ("AccessDenied", True)
     assert "Contents" not in s3.list_objects_v2(Bucket="closed")
 
 
 def test_without_listing_s3_does_not_say_what_is_missing(lake):
     reader = lake.client("s3", taken(lake, make_role(lake, "reader", allow("s3:GetObject", "arn:aws:s3:::raw/*"))))
     assert reader.get_object(Bucket="raw", Key="trips/x.parquet")["ContentLength"] > 0
-    code, status, said = refused(reader.get_object, Bucket="raw", Key="missing")
-    assert (code, status, "s3:ListBucket" in said) == ("AccessDenied", 403, True)
+    code, status, message = refused(reader.get_object, Bucket="raw", Key="missing")
+    assert (code, status, "s3:ListBucket" in message) == ("AccessDenied", 403, True)
 
 
 def test_a_session_policy_and_a_boundary_bound(lake):
@@ -157,7 +153,7 @@ def test_a_session_policy_and_a_boundary_bound(lake):
 
 
 def of_spark(aws, role, read, write):
-    """A run of the job as the role: its state and error."""
+    """Run the job as the role; return its state and error."""
     glue, name = aws.client("glue"), f"job-{role.rpartition('/')[2]}"
     glue.create_job(Name=name, Role=role, Command={"Name": "glueetl", "ScriptLocation": "s3://code/job.py"})
     run_id = glue.start_job_run(JobName=name, Arguments={"--read": read, "--write": write})["JobRunId"]
@@ -230,12 +226,12 @@ def of_athena(aws, credentials, query):
 @pytest.fixture(scope="module")
 def table(lake):
     for name in ("trips", "secret"):
-        state, said = of_athena(
+        state, message = of_athena(
             lake,
             None,
             f"CREATE EXTERNAL TABLE {name} (id bigint, name string) STORED AS PARQUET LOCATION 's3://raw/{name}/'",
         )
-        assert state == "SUCCEEDED", said
+        assert state == "SUCCEEDED", message
 
 
 @pytest.mark.parametrize(
@@ -259,13 +255,13 @@ def table(lake):
 def test_a_query_reads_and_writes_what_its_caller_may(lake, table, rights, query, missing, request):
     before = {each["Key"] for each in lake.client("s3").list_objects_v2(Bucket="raw")["Contents"]}
     role = make_role(lake, f"caller-{abs(hash(request.node.name)) % 10**9}", *rights)
-    state, said = of_athena(lake, taken(lake, role), query)
-    assert state == ("SUCCEEDED" if missing is None else "FAILED"), said
+    state, message = of_athena(lake, taken(lake, role), query)
+    assert state == ("SUCCEEDED" if missing is None else "FAILED"), message
     if missing is not None:
-        assert said.startswith(
+        assert message.startswith(
             f"PERMISSION_DENIED: User: {role.replace('iam', 'sts').replace(':role/', ':assumed-role/')}/me"
         )
-        assert missing in said
+        assert missing in message
     assert {each["Key"] for each in lake.client("s3").list_objects_v2(Bucket="raw")["Contents"]} == before
 
 
@@ -275,8 +271,8 @@ def test_rows_are_read_with_the_callers_rights_to_the_results(lake, table):
     athena = lake.client("athena", credentials)
     assert of_athena(lake, credentials, "SELECT count(*) FROM trips")[0] == "SUCCEEDED"
     query = athena.list_query_executions()["QueryExecutionIds"][0]
-    code, _, said = refused(athena.get_query_results, QueryExecutionId=query)
-    assert (code, 's3:GetObject on resource: "arn:aws:s3:::results/mine/' in said) == ("AccessDeniedException", True)
+    code, _, message = refused(athena.get_query_results, QueryExecutionId=query)
+    assert (code, 's3:GetObject on resource: "arn:aws:s3:::results/mine/' in message) == ("AccessDeniedException", True)
     more = document(*QUERIES, METADATA, *DATA, allow("s3:GetObject", "arn:aws:s3:::results/mine/*"))
     lake.client("iam").put_role_policy(RoleName="asks", PolicyName="own", PolicyDocument=more)
     rows = athena.get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]

@@ -1,4 +1,4 @@
-"""From a request to the call that it is: operation and parameters, by botocore's models of the services."""
+"""The API call of an HTTP request: operation and parameters, by botocore's models of the services."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
-from lakehouse_local.iam.access import Call
+from lakehouse_local.iam.access import ApiCall
 
-# Botocore's name of a service that signs with another.
+# Name in a signature -> botocore's name of the service, where they differ.
 _NAMES = {"monitoring": "cloudwatch", "airflow": "mwaa", "elasticmapreduce": "emr"}
-# The members that can be gigabytes are not looked at: what permissions need is in path, query and headers.
+# Operations whose body can be gigabytes and is not read: what permissions need is in path, query and headers.
 _STREAMS = ("PutObject", "UploadPart", "PostObject")
 
 
-def read(environ: dict[str, Any], service: str) -> Call | None:
-    """The call of a WSGI request, or None when it is none that botocore knows.
+def parse_request(environ: dict[str, Any], service: str) -> ApiCall | None:
+    """Return the API call of a WSGI request, or None if botocore does not know it.
 
-    The body that is read is put back. That of an object's upload is not read.
+    The body stays readable for others. The body of an object's upload is not read.
 
-    :param service: as the request is signed for
+    :param service: the service that the request is signed for
     """
     from botocore.exceptions import UnknownServiceError
     from moto.core.parse import RequestParserError
@@ -31,12 +31,12 @@ def read(environ: dict[str, Any], service: str) -> Call | None:
         return None
     found = _route(model, _request(environ, b"")) if name == "s3" else None
     streams = name == "s3" and (found is None or found[0] in _STREAMS)
-    body = b"" if streams else _taken(environ)
+    body = b"" if streams else _body(environ)
     found = found or _route(model, _request(environ, body))
     if found is None:
         return None
     try:
-        return Call(name, found[0], _parameters(model, _request(environ, body), body, *found))
+        return ApiCall(name, found[0], _parameters(model, _request(environ, body), body, *found))
     except RequestParserError:
         return None
 
@@ -49,8 +49,8 @@ def _request(environ: dict[str, Any], body: bytes) -> Any:
     return Request(own)
 
 
-def _taken(environ: dict[str, Any]) -> bytes:
-    """A request's body, put back for whoever answers."""
+def _body(environ: dict[str, Any]) -> bytes:
+    """Return a request's body, and leave it readable."""
     length, stream = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
     body: bytes = stream.read(int(length)) if length.isdecimal() else b""
     if not length and environ.get("wsgi.input_terminated"):
@@ -70,12 +70,12 @@ def _model(name: str) -> Any:
 def _routers(name: str, protocol: str) -> Any:
     from moto.core import routing
 
-    kinds = {"json": routing.JSONRouter, "query": routing.QueryRouter, "ec2": routing.QueryRouter}
-    return kinds.get(protocol, routing.RestRouter)(_model(name))
+    routers = {"json": routing.JSONRouter, "query": routing.QueryRouter, "ec2": routing.QueryRouter}
+    return routers.get(protocol, routing.RestRouter)(_model(name))
 
 
 def _route(model: Any, request: Any) -> tuple[str, dict[str, Any]] | None:
-    """The operation's name, and what its path says."""
+    """Return the operation's name, and the parameters in its path."""
     from werkzeug.exceptions import NotFound
 
     try:
@@ -97,7 +97,7 @@ def _parameters(model: Any, request: Any, body: bytes, operation: str, in_path: 
     from moto.core.parse import PROTOCOL_PARSERS
 
     parser = PROTOCOL_PARSERS[_protocol(model, request)](model.operation_model(operation))
-    asked: Any = {
+    content: Any = {
         "method": request.method,
         "values": request.values,
         "headers": request.headers,
@@ -105,4 +105,4 @@ def _parameters(model: Any, request: Any, body: bytes, operation: str, in_path: 
         "url_path": request.path,
         "url_params": in_path,
     }
-    return dict(parser.parse(asked))
+    return dict(parser.parse(content))
