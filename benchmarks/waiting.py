@@ -105,10 +105,15 @@ def trigger_of(kind: str, number: int, interval: float) -> tuple[str, dict[str, 
         path, arguments = made.serialize()
         return path, arguments
     if kind == "ours":
+        from airflow_lakehouse_provider.triggers.events import VERSION
         from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger
 
         ours = GlueJobRunTrigger(
-            job_name="trips", run_id=str(number), poll_interval=interval, aws_conn_id="aws_default"
+            job_name="trips",
+            run_id=str(number),
+            version=VERSION,
+            poll_interval=interval,
+            aws_conn_id="aws_default",
         )
         return ours.serialize()
     moment = time.time() + FIRST_END + SPREAD

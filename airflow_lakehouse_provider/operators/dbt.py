@@ -22,6 +22,8 @@ from airflow_lakehouse_provider.links import dbt as dbt_links
 from airflow_lakehouse_provider.operators import dbt_end
 from airflow_lakehouse_provider.operators.dbt_glue import GlueForm
 from airflow_lakehouse_provider.operators.dbt_request import home, request
+from airflow_lakehouse_provider.triggers import events
+from airflow_lakehouse_provider.triggers.events import EventError
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -219,11 +221,13 @@ class DbtAthenaOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Where the task goes on after a deferral."""
-        if not event:
-            raise AirflowException("The trigger came back without an event; a retry finds dbt's run in Glue, if any.")
+        try:
+            found = events.parse(event)
+        except EventError as error:
+            raise AirflowException(str(error)) from error
         self._glue = self._glue_form(context)
         self._glue.prepare_kill()
-        self._verdict = self._glue.resumed(context, event)
+        self._verdict = self._glue.resumed(context, found)
         access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
         return self._end(context, access)
 

@@ -13,7 +13,7 @@ from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import job_runs
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.report import error_log
-from airflow_lakehouse_provider.aws.start_once import Claim, Job, Memory, Unit
+from airflow_lakehouse_provider.aws.start_once import Claim, JobDefinition, StartState, Unit
 from airflow_lakehouse_provider.dbt.glue_job import (
     PYTHON_SHELL,
     REQUEST_ARGUMENT,
@@ -29,8 +29,9 @@ from airflow_lakehouse_provider.dbt.verdict import Verdict
 from airflow_lakehouse_provider.links import glue as links
 from airflow_lakehouse_provider.operators.job_arguments import checked_seconds
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
-from airflow_lakehouse_provider.operators.task_run import TaskRun
+from airflow_lakehouse_provider.operators.task_run import RunSettings, TaskRun
 from airflow_lakehouse_provider.triggers.dbt import DbtGlueRunTrigger
+from airflow_lakehouse_provider.triggers.events import DeadlineReached, Event, RunEnded, RunWait, TurnReady, WaitFailed
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -57,63 +58,64 @@ class GlueForm:
         config = dict(operator.botocore_config) if operator.botocore_config else None
         self._connection = AwsConnection(operator.aws_conn_id, operator.region_name, None, config)
         self._run = TaskRun(
-            operator,
-            self._connection,
-            operator.glue_job_name,
-            services=("s3", "athena"),
+            RunSettings(
+                self._connection,
+                operator.glue_job_name,
+                operator.deferrable,
+                operator.execution_timeout,
+                services=("s3", "athena"),
+            ),
+            log=operator.log,
+            defer=lambda trigger: operator.defer(trigger=trigger, method_name="execute_complete"),
             stop_more=self._stop_queries,
         )
         self._run.key = self._key
 
     def take(self, context: Context, asked: Request) -> Verdict:
         """Find or start the run, then wait for it: deferred, where the operator is."""
-        return self._taken(context, asked, Memory(first_try=is_first_try(context)), self._run.deadline())
+        return self._taken(context, asked, StartState(first_try=is_first_try(context)), self._run.deadline())
 
-    def _taken(self, context: Context, asked: Request | None, memory: Memory, deadline: float | None) -> Verdict:
+    def _taken(self, context: Context, asked: Request | None, state: StartState, deadline: float | None) -> Verdict:
         """:param asked: None when the task resumes: the request is in S3 already"""
         name = self._operator.glue_job_name
         arguments = {REQUEST_ARGUMENT: self._request_uri(context), TASK_ARGUMENT: self._home}
         unit = Unit(name, ("", ""), ((TASK_ARGUMENT, self._home),))
-        claim = Claim(Job(name, {}, {}, 1), unit, self._key, arguments)
+        claim = Claim(JobDefinition(name, {}, {}, 1), unit, self._key, arguments)
 
-        def seen(job: Job) -> None:
-            if job.kind == "pythonshell":
+        def check(job: JobDefinition) -> None:
+            if job.command == "pythonshell":
                 raise AirflowFailException(f"The Glue job {name!r} cannot run dbt. {PYTHON_SHELL}")
             if asked is not None:
                 request = replace(asked, project=self._shipped(asked))
                 write(self._run.client("s3"), self._request_uri(context), request.as_dict())
 
-        run = self._run.take(claim, memory, self._interval, deadline, seen)
+        run = self._run.take(claim, state, self._interval, deadline, check)
         addresses = links.run_addresses(self._run.client("glue"), run.job_name, run.run_id, run.error_log)
         self._operator.log.info("Run %s of %s: %s", run.run_id, run.job_name, addresses[links.GlueJobRunLink.key])
         self._run.leave_if_killed()
-        about: dict[str, Any] = {"job_name": run.job_name, "run_id": run.run_id}
-        if run.ended:
-            return self.resumed(context, {**about, "status": "ended", "run": run.as_dict()})
-        if self._operator.deferrable:
-            self._operator.defer(
-                trigger=DbtGlueRunTrigger(
-                    **about,
-                    carried={"folder": self._folder, "home": self._home},
-                    poll_interval=self._interval,
-                    deadline=deadline,
-                    stop_on_kill=True,
-                    **self._connection.as_dict(),
-                ),
-                method_name="execute_complete",
-            )
-        return self.resumed(context, {**about, **self._run.wait(run, self._interval, deadline)})
+        carried = {"folder": self._folder, "home": self._home}
+        return self._ended(self._run.wait(run, carried, self._interval, deadline, DbtGlueRunTrigger), context)
 
-    def resumed(self, context: Context, event: dict[str, Any]) -> Verdict:
-        """Go on after a wait, here or in the triggerer."""
-        if event["status"] == "turn":
-            return self._taken(context, None, Memory(**event["memory"]), event["deadline"])
-        self._run.own_run_id = event.get("run_id")
-        if event["status"] == "deadline":
+    def resumed(self, context: Context, event: Event) -> Verdict:
+        """Go on after a deferral."""
+        if isinstance(event, TurnReady):
+            return self._taken(context, None, event.wait.state, event.wait.deadline)
+        if isinstance(event.wait, RunWait):
+            self._run.own_run_id = event.wait.run_id
+        return self._ended(event, context)
+
+    def _ended(self, event: Event, context: Context) -> Verdict:
+        """Return the verdict of the run that ended.
+
+        :raises AirflowTaskTimeout: the deadline came first
+        :raises AirflowException: the wait failed
+        """
+        if isinstance(event, RunEnded):
+            return self._verdict(event.run)
+        if isinstance(event, DeadlineReached):
             raise AirflowTaskTimeout(f"{self._run.timeout_is_over} {self._run.stop(context)}")
-        if event["status"] != "ended":
-            raise AirflowException(f"The wait for dbt in Glue ended, a retry finds its run: {event.get('message')}")
-        return self._verdict(JobRun(**event["run"]))
+        reason = event.message if isinstance(event, WaitFailed) else f"an unexpected event, {type(event).__name__}"
+        raise AirflowException(f"The wait for dbt in Glue failed, a retry finds its run: {reason}")
 
     def _verdict(self, run: JobRun) -> Verdict:
         """What the ended run came to.

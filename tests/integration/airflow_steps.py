@@ -40,11 +40,11 @@ from sqlalchemy import select
 
 from airflow_lakehouse_provider._airflow.compat import timezone
 from airflow_lakehouse_provider.aws import start_once
-from airflow_lakehouse_provider.triggers import shared
+from airflow_lakehouse_provider.triggers import base
 
 DAG = "months"
 # As long as a local call may be on its way; and an event may come at once, as no scheduler looks in between.
-start_once.SETTLING, start_once._PAUSE, shared.HOLD = 0.5, 0.1, 0.0
+start_once.SETTLING, start_once._PAUSE, base.HOLD = 0.5, 0.1, 0.0
 
 
 class Airflow:

@@ -66,7 +66,7 @@ def task(job, local_aws, bucket, database, tmp_path, monkeypatch):
     """`task(...)`: runs a try of a task of one DAG run to its end, through the triggerer; `task.operator(...)`."""
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("airflow_lakehouse_provider.triggers.shared.HOLD", 0.0)
+    monkeypatch.setattr("airflow_lakehouse_provider.triggers.base.HOLD", 0.0)
     folder, run_id = tmp_path / "shop", f"run-{uuid.uuid4().hex[:8]}"
     for name, content in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -231,7 +231,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> ScriptedAws:
     from airflow_lakehouse_provider._airflow.connection import AwsConnection
 
     scripted = ScriptedAws()
-    monkeypatch.setattr("airflow_lakehouse_provider.triggers.shared.HOLD", 0.0)
+    monkeypatch.setattr("airflow_lakehouse_provider.triggers.base.HOLD", 0.0)
     monkeypatch.setattr(AwsConnection, "client", lambda self, service, **how: scripted.client(self, service, **how))
     return scripted
 

@@ -165,7 +165,7 @@ def test_a_log_that_cannot_be_read_hides_nothing(aws, task, deferrable, error):
 
 
 @MODES
-def test_what_passes_by_itself_does_not_end_the_wait(aws, task, deferrable, error, caplog):
+def test_what_is_transient_does_not_end_the_wait(aws, task, deferrable, error, caplog):
     from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
     caplog.set_level(logging.INFO)
