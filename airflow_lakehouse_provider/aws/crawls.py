@@ -1,7 +1,7 @@
 """The search for the crawl that covers a load, and what to do while there is none: join, wait for, or start a crawl.
 
-A crawl covers a load if it started at or after the load's end. ListCrawls gives the crawls: GetCrawler's `LastCrawl` can
-describe an earlier one, and StartCrawler returns no id.
+A crawl covers a load if it started at or after the load's end. ListCrawls gives the crawls: GetCrawler's `LastCrawl`
+can describe an earlier one, and StartCrawler returns no id.
 https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-crawler-crawling.html
 """
 

@@ -77,7 +77,7 @@ class JobRun:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it in plain JSON types, without the arguments: they may be long, and a task that resumes needs none."""
+        """Return it in plain JSON types, without the arguments, which may be long and which no resumed task needs."""
         # Not asdict, which copies deeply: a thousand of them at once would hold up a triggerer.
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "arguments"}
 

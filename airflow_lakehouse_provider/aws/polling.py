@@ -250,8 +250,8 @@ class SharedPoller(Generic[Q, A]):
             yield waiter
         finally:
             self._waiters.discard(waiter)
-            # The rounds end by themselves when no wait is left. To cancel them during a look-up of Airflow's would leave
-            # its thread, the only one of its kind, waiting for an answer that never comes.
+            # The rounds end by themselves when no wait is left. To cancel them during a look-up of Airflow's would
+            # leave its thread, the only one of its kind, waiting for an answer that never comes.
             self._more.set()
 
     async def client(self) -> Any:

@@ -49,7 +49,7 @@ class RunKey:
             return None
 
     def follows(self, other: RunKey) -> bool:
-        """Return True if this is a later generation of the same task, which was cleared since, perhaps with its DAG run.
+        """Return True if this is a later generation of the same task: cleared since, perhaps with its whole DAG run.
 
         A clear raises max_tries; clearing an ended DAG run moves its start too. An equal max_tries with another start
         belongs to a DAG run that was created anew, or to another Airflow: nothing that this task may stop.

@@ -309,9 +309,7 @@ def stop(client: Any, run: JobRun) -> None:
     :raises RuntimeError: it carries none, so that this provider did not start it
     """
     if run.key is None:
-        raise RuntimeError(
-            f"Run {run.run_id} of {run.job_name} is not stopped: it carries no run key of this provider."
-        )
+        raise RuntimeError(f"Run {run.run_id} of {run.job_name} is not stopped: it carries no run key.")
     job_runs.stop(client, run.job_name, run.run_id)
 
 
@@ -392,7 +390,7 @@ def _beside(claim: Claim, state: StartState, active: Sequence[JobRun]) -> StartD
     if claim.on_active_run == "fail":
         raise ActiveRun(
             f"Run {other.run_id} of the Glue job {other.job_name!r} is active for {claim.unit} too; it was {origin}. "
-            "Nothing was started, as on_active_run is 'fail'; 'wait' starts after its end, 'attach' waits for it instead."
+            "Nothing was started, as on_active_run is 'fail'; 'wait' starts after its end, 'attach' waits for it."
         )
     return StartDecision(state, _waits_for(other, f"it was {origin}"))
 

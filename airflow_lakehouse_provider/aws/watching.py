@@ -11,7 +11,7 @@ from typing import Any
 from airflow_lakehouse_provider.aws import crawls, errors, job_runs, start_once, times
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.polling import Answers
-from airflow_lakehouse_provider.aws.start_once import Claim, StartState, StartDecision
+from airflow_lakehouse_provider.aws.start_once import Claim, StartDecision, StartState
 
 # A run whose age is between these shares of the usual duration is polled more often.
 _NEAR_END = (0.85, 1.15)
@@ -38,6 +38,10 @@ class TurnQuestion:
     key: str
 
 
+_Question = RunQuestion | TurnQuestion
+_Answers = Answers[_Question, JobRun | StartDecision]
+
+
 class JobRunSource:
     """A job's runs: all questions of a round are answered by the newest pages of GetJobRuns, where that is cheaper."""
 
@@ -56,10 +60,8 @@ class JobRunSource:
     def mark(self, answer: JobRun | StartDecision) -> str:
         return answer.state if isinstance(answer, JobRun) else f"{answer.waits} {answer.message}"
 
-    def look(
-        self, client: Any, questions: Collection[RunQuestion | TurnQuestion]
-    ) -> Answers[RunQuestion | TurnQuestion, JobRun | StartDecision]:
-        answers: Answers[RunQuestion | TurnQuestion, JobRun | StartDecision] = Answers(calls=0)
+    def look(self, client: Any, questions: Collection[_Question]) -> _Answers:
+        answers: _Answers = Answers(calls=0)
         wanted = {question.run_id for question in questions if isinstance(question, RunQuestion)}
         turns = [question for question in questions if isinstance(question, TurnQuestion)]
         runs = self._pages(client, wanted, bool(turns), answers)
@@ -88,7 +90,7 @@ class JobRunSource:
         client: Any,
         wanted: set[str],
         every: bool,
-        answers: Answers[RunQuestion | TurnQuestion, JobRun | StartDecision],
+        answers: _Answers,
     ) -> dict[str, JobRun]:
         """Return the runs of the newest pages, as far as they help.
 
@@ -122,7 +124,7 @@ class JobRunSource:
         client: Any,
         run_id: str,
         runs: dict[str, JobRun],
-        answers: Answers[RunQuestion | TurnQuestion, JobRun | StartDecision],
+        answers: _Answers,
     ) -> None:
         answers.calls += 1
         try:

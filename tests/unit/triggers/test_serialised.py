@@ -1,4 +1,4 @@
-"""The forms in which triggers and their events wait in Airflow's database: an upgrade must still read those of today."""
+"""The forms in which triggers and their events wait in Airflow's database: upgrades read those of today."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_an_event_of_another_version_is_refused(version, sentence):
 
 @pytest.mark.parametrize("values", [None, {}])
 def test_a_missing_event_is_refused(values):
-    with pytest.raises(events.EventError, match="ended without an event. Clear the task"):
+    with pytest.raises(events.EventError, match=r"ended without an event\. Clear the task"):
         events.parse(values)
 
 
