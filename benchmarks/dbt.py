@@ -157,12 +157,12 @@ def _project(folder: Path) -> Path:
     One of dbt's own defaults is written down in it, which airflow-dbt-python 3.6.2 leaves unset.
     """
     from airflow_lakehouse_provider.dbt.project import Project
-    from airflow_lakehouse_provider.dbt.workspace import marked
+    from airflow_lakehouse_provider.dbt.workspace import with_query_comment
 
     copy = folder / "project"
     left_out = shutil.ignore_patterns("target", "logs", "dbt_packages", ".user.yml", "profiles.yml")
     shutil.copytree(ROOT / "dbt_models", copy, ignore=left_out)
-    text = marked(Project.open(copy))
+    text = with_query_comment(Project.open(copy))
     (copy / "dbt_project.yml").write_text(re.sub(r"(?m)^flags:$", f"flags:\n  {DEFAULT_FLAG}: true", text))
     return copy
 

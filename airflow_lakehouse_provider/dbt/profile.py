@@ -1,7 +1,7 @@
-"""An Athena profile from an Airflow connection and arguments, holding no secret, and dbt's environment, which does.
+"""An Athena profile from an Airflow connection and arguments, without secrets, and dbt's environment, with them.
 
-Credentials go by environment, or where they expire by credential_process, never by the profile: there they would stand
-in a file, and a changed key makes dbt parse anew.
+Credentials reach dbt by its environment, or where they expire by credential_process, never by the profile: that is a
+file, and a changed key would make dbt parse everything again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from airflow_lakehouse_provider.dbt.attempt import Aws
 from airflow_lakehouse_provider.dbt.credentials import CredentialServer
-from airflow_lakehouse_provider.dbt.run import Aws
 
 PROFILE = "airflow"
 DEFAULT_TARGET = "airflow"
@@ -37,17 +37,17 @@ _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
 class ProfileError(ValueError):
-    """No profile can be made; the message names the argument, its value and what is needed."""
+    """A profile that cannot be made; the message names the argument, its value and what is needed."""
 
 
 @dataclass(frozen=True)
 class AthenaProfile:
-    """Where dbt works on Athena.
+    """The location on Athena that dbt works in.
 
     :param schema: the Glue database that dbt builds in
     :param database: Athena's data catalog
-    :param s3_staging_dir: where Athena puts what queries answer; may be left out where the work group says it
-    :param s3_data_dir: where dbt's tables lie; default: under the staging directory
+    :param s3_staging_dir: ``s3://bucket/prefix/`` of query results; may be left out where the work group has one
+    :param s3_data_dir: ``s3://bucket/prefix`` of dbt's tables; default: under the staging directory
     :param more: further settings of the adapter, such as ``num_retries``
     :raises ProfileError: naming the argument, its value and what is needed
     """
@@ -70,7 +70,7 @@ class AthenaProfile:
             raise ProfileError("no region is known: give region_name, in the operator or in the connection's extra")
         if not self.s3_staging_dir and not self.work_group:
             raise ProfileError(
-                "s3_staging_dir is needed, s3://bucket/prefix/ for what queries answer, or a work_group that says where"
+                "s3_staging_dir is needed, s3://bucket/prefix/ for query results, or a work_group that has an output location"
             )
         for name in ("s3_staging_dir", "s3_data_dir"):
             value = getattr(self, name)
@@ -83,7 +83,10 @@ class AthenaProfile:
             )
 
     def content(self, target: str | None = None) -> dict[str, Any]:
-        """What profiles.yml holds."""
+        """Return the content of profiles.yml.
+
+        :param target: default: ``airflow``
+        """
         output = {
             "type": "athena",
             "database": self.database,

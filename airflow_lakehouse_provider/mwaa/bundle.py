@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_lakehouse_provider import starter
-from airflow_lakehouse_provider.dbt.glue_job import library
+from airflow_lakehouse_provider.dbt.library import library
 from airflow_lakehouse_provider.starter import files_of, zip_of, zipped
 
 SCRIPTS = "glue_scripts/"

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("airflow")
 
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, TaskDeferred
-from airflow_lakehouse_provider.dbt.glue_job import library
+from airflow_lakehouse_provider.dbt.library import library
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
 pytestmark = pytest.mark.xdist_group("dbt-glue")

@@ -54,9 +54,9 @@ def test_what_is_not_utf8_is_no_accident(program, tmp_path):
     [
         (
             "print('uptime 3 days')",
-            "is not a dbt that works: its exit code is 0, and it said: uptime 3 days. On MWAA make",
+            "is not a dbt that works: its exit code is 0, its output: uptime 3 days. On MWAA make",
         ),
-        ("import sys; sys.exit(4)", "its exit code is 4, and it said: nothing. On MWAA make"),
+        ("import sys; sys.exit(4)", "its exit code is 4, its output: nothing. On MWAA make"),
         ("import nowhere", "No module named 'nowhere'"),
         (
             f"print('''{HEADER % '1.7.19'}''', flush=True); import time; time.sleep(60)",

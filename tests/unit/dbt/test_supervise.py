@@ -50,7 +50,7 @@ def start():
 
     def start(*command, **options):
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", supervise.__file__, supervise.TELL_PID, *command],
+            [sys.executable, "-I", "-S", supervise.__file__, supervise.PRINT_PID, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -148,7 +148,7 @@ def test_a_killed_starter_leaves_nothing_but_its_last_orders(tmp_path, peaceful)
     orders += [{"command": None}] if peaceful else []
     script = f"""
 import subprocess, sys
-command = [{supervise.__file__!r}, {supervise.TELL_PID!r}, sys.executable, "-c", {CHILD!r}]
+command = [{supervise.__file__!r}, {supervise.PRINT_PID!r}, sys.executable, "-c", {CHILD!r}]
 process = subprocess.Popen([sys.executable, "-I", "-S", *command],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 process.stdout.readline()

@@ -254,13 +254,13 @@ def test_lineage_goes_through_ephemeral_models(worker, monkeypatch):
     monkeypatch.setattr("airflow_lakehouse_provider.operators.dbt_end.lineage", seen.append)
     operator = DbtAthenaOperator(task_id="dbt", command="run", project="x")
     assert operator.get_openlineage_facets_on_complete(None) is None
-    from airflow_lakehouse_provider.dbt.artifacts import NodeOutcome, Outcome
-    from airflow_lakehouse_provider.dbt.manifest import built
+    from airflow_lakehouse_provider.dbt.artifacts import DbtResults, NodeResult
+    from airflow_lakehouse_provider.dbt.manifest import built_tables
 
     file = worker.project / "manifest.json"
     file.write_text(json.dumps(MANIFEST))
-    made = built(
-        file, Outcome(tuple(NodeOutcome(f"model.shop.{n}", "success") for n in ("orders", "sums"))), "us-east-1"
+    made = built_tables(
+        file, DbtResults(tuple(NodeResult(f"model.shop.{n}", "success") for n in ("orders", "sums"))), "us-east-1"
     )
     assert [(table["uri"], table["reads"]) for table in made] == [
         (f"{MARTS}/orders", ["awsathena://athena.us-east-1.amazonaws.com/awsdatacatalog/cleaned/trips"]),
@@ -277,15 +277,15 @@ def test_deferrable_needs_glue(monkeypatch):
 
 
 def test_links_lead_to_query_artifacts_and_docs():
-    from airflow_lakehouse_provider.dbt.verdict import Verdict
+    from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
     from airflow_lakehouse_provider.links import dbt as dbt_links
 
     artifacts = {"index.html": "s3://lake/a b/one/index.html"}
-    verdict = Verdict("accident", "", {"artifacts_uri": "s3://lake/a b/one"}, "q-1", artifacts)
+    verdict = DbtVerdict("retryable", "", {"artifacts_uri": "s3://lake/a b/one"}, "q-1", artifacts)
     assert dbt_links.addresses(verdict, "eu-west-1", "aws") == {
         "athena_query": "https://eu-west-1.console.aws.amazon.com/athena/home?region=eu-west-1#/query-editor/history/q-1",
         "dbt_artifacts": "https://eu-west-1.console.aws.amazon.com/s3/buckets/lake?region=eu-west-1&prefix=a%20b%2Fone/",
         "dbt_docs": "https://eu-west-1.console.aws.amazon.com/s3/object/lake?region=eu-west-1"
         "&prefix=a%20b%2Fone%2Findex.html",
     }
-    assert dbt_links.addresses(Verdict("success"), "eu-west-1", "aws") == {}
+    assert dbt_links.addresses(DbtVerdict("success"), "eu-west-1", "aws") == {}
