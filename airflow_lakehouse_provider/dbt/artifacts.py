@@ -59,7 +59,7 @@ class NodeResult:
 
     @property
     def name(self) -> str:
-        """The node's name without type and package; of a generic test without dbt's hash, of a source with the table."""
+        """The node's name without type and package; of a generic test without dbt's hash, of a source with table."""
         parts = self.unique_id.split(".")
         if self.resource_type == "test" and len(parts) == 4:
             return parts[2]

@@ -117,8 +117,8 @@ class DbtArguments:
             raise ArgumentError("dbt run-operation needs the macro's name: flags=['my_macro', '--args', '{...}']")
         if name == "retry" and not _options(arguments.flags) & STATE_FLAGS:
             raise ArgumentError(
-                "dbt retry needs the artifacts of the run that it continues: flags=['--state', <their directory, or the "
-                "artifacts_uri that the failed task returned>]. (A task's own automatic retries need none: resume=True)"
+                "dbt retry needs the artifacts of the run that it continues: flags=['--state', <their directory, or "
+                "the failed task's XCom artifacts_uri>]. (A task's own automatic retries need none: resume=True)"
             )
         return arguments
 

@@ -106,7 +106,7 @@ class Invocation:
         if process.poll() is None:
             self.stop()
             try:
-                # Closes the lifeline too, and goes on reading: a dbt that waits for room in the pipe cannot stop its queries.
+                # Closes the lifeline too, and reads on: a dbt that waits for room in the pipe cannot stop its queries.
                 process.communicate(timeout=supervise.GRACE_SECONDS + 1)
             except subprocess.TimeoutExpired:
                 process.kill()

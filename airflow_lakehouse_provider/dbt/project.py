@@ -147,7 +147,7 @@ def unpack(archive: Path, folder: Path, source: str) -> None:
                 target = folder / _inside(member.filename, source)
                 if (member.external_attr >> 16) & 0o170000 == 0o120000:
                     raise ProjectError(
-                        f"{source} holds a symbolic link, {member.filename!r}; put the file itself there"
+                        f"{source} holds a symbolic link, {member.filename!r}; put the file there itself"
                     )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(member) as content, target.open("xb") as copy:

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -220,19 +220,9 @@ class DbtRun:
             results, status, message = DbtResults(), RETRYABLE, str(error)
         retryable = status == RETRYABLE
         resumable = retryable and bool(results.failures) and code in (1, 2)
-        folder, artifacts = None, {}
-        if store is not None and not invocation.stopping and (name := invocation.log.invocation_id) is not None:
-            try:
-                folder, artifacts = store.save(target, name)
-                if resumable or not retryable:  # a try that died leaves the one before it as the try to continue
-                    queries = query_ids if resumable else {}
-                    store.remember(LastTry(self._request.run_key, fingerprint, folder, resumable, queries))
-            except Exception as error:
-                folder, artifacts = None, {}
-                uri = self._request.task_uri
-                self._log(
-                    logging.WARNING, f"The artifacts could not be kept in {uri}, a retry runs everything again: {error}"
-                )
+        this = LastTry(self._request.run_key, fingerprint, "", resumable, query_ids if resumable else {})
+        # A try that died is not remembered: the one before it is the try to continue.
+        folder, artifacts = self._keep(store, target, invocation, this, remember=resumable or not retryable)
         for name in names_with_status(results.nodes, "warn"):
             self._log(logging.WARNING, f"{name} warned")
         result = {
@@ -248,6 +238,25 @@ class DbtRun:
             self._log(logging.INFO, f"The result names {count}; all: {folder}")
         models = built_tables(target / "manifest.json", results, self._request.region)
         return DbtVerdict(status, message, result, results.first_query, artifacts, models)
+
+    def _keep(
+        self, store: Store | None, target: Path, invocation: Invocation, this: LastTry, *, remember: bool
+    ) -> tuple[str | None, dict[str, str]]:
+        """Keep the artifacts; return their folder and the address of each, or nothing where they cannot be kept."""
+        name = invocation.log.invocation_id
+        if store is None or name is None or invocation.stopping:
+            return None, {}
+        try:
+            folder, artifacts = store.save(target, name)
+            if remember:
+                store.remember(replace(this, folder=folder))
+        except Exception as error:
+            uri = self._request.task_uri
+            self._log(
+                logging.WARNING, f"The artifacts could not be kept in {uri}, a retry runs everything again: {error}"
+            )
+            return None, {}
+        return folder, artifacts
 
 
 def _merge(before: Path, file: Path) -> None:

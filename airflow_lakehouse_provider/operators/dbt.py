@@ -222,9 +222,7 @@ class DbtAthenaOperator(BaseOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume the task after a deferral."""
         if not event:
-            raise AirflowException(
-                "The trigger ended without an event; a retry finds the Glue job run, if there is one."
-            )
+            raise AirflowException("The trigger ended without an event; a retry finds the job run, if there is one.")
         self._glue = self._in_glue(context)
         self._glue.prepare_kill()
         self._verdict = self._glue.resumed(context, event)

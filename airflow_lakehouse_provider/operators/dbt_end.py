@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,12 +21,12 @@ ARTIFACTS_KEY = "artifacts_uri"
 class EndSettings:
     """The part of a task that its end needs.
 
-    :param log: the task's
+    :param log: the task's logger
     :param store_links: stores the addresses of the task's links, by their keys
     :param alias: the outlet of model assets; None emits no events
     """
 
-    log: logging.Logger
+    log: Any
     store_links: Callable[[dict[str, str]], None]
     alias: Any = None
 
