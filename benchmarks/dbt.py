@@ -158,9 +158,10 @@ def _project(folder: Path) -> Path:
     """
     from airflow_lakehouse_provider.dbt.project import Project
     from airflow_lakehouse_provider.dbt.workspace import with_query_comment
+    from airflow_lakehouse_provider.starter import LEFT_BEHIND
 
     copy = folder / "project"
-    left_out = shutil.ignore_patterns("target", "logs", "dbt_packages", ".user.yml", "profiles.yml")
+    left_out = shutil.ignore_patterns(*LEFT_BEHIND, "profiles.yml")
     shutil.copytree(ROOT / "dbt_models", copy, ignore=left_out)
     text = with_query_comment(Project.open(copy))
     (copy / "dbt_project.yml").write_text(re.sub(r"(?m)^flags:$", f"flags:\n  {DEFAULT_FLAG}: true", text))

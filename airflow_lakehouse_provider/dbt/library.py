@@ -21,7 +21,7 @@ def library() -> bytes:
 
 
 def imported_files(entry: str) -> dict[str, Path]:
-    """Return the files of a module and of the package's modules that it imports, at any depth, by their path in a zip."""
+    """Return the files of a module and of the modules of this package that it needs, by their path in a zip."""
     files: dict[str, Path] = {}
     pending = [entry]
     while pending:

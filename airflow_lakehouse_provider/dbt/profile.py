@@ -70,7 +70,7 @@ class AthenaProfile:
             raise ProfileError("no region is known: give region_name, in the operator or in the connection's extra")
         if not self.s3_staging_dir and not self.work_group:
             raise ProfileError(
-                "s3_staging_dir is needed, s3://bucket/prefix/ for query results, or a work_group with an output location"
+                "s3_staging_dir is needed, s3://bucket/prefix/ for query results, or a work_group that has a location"
             )
         for name in ("s3_staging_dir", "s3_data_dir"):
             value = getattr(self, name)

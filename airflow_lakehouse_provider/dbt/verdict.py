@@ -30,7 +30,7 @@ class DbtVerdict:
     :ivar result: the task's return value
     :ivar query_id: the Athena query of the first failure
     :ivar artifacts: the address of each artifact that is kept
-    :ivar models: the tables that were built: ``{unique_id, uri, rows, reads}`` each, ``reads`` being the tables they read
+    :ivar models: the tables that were built: ``{unique_id, uri, rows, reads}`` each, ``reads`` naming tables
     """
 
     status: str

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.dbt.library import library
-from airflow_lakehouse_provider.starter import files_of, zip_of, zipped
+from airflow_lakehouse_provider.starter import LEFT_BEHIND, files_of, zip_of, zipped
 
 SCRIPTS = "glue_scripts/"
 MWAA = "mwaa/"
@@ -111,7 +111,7 @@ def _scripts(sources: Sources) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     for path in sorted(sources.glue_scripts.iterdir()):
-        if path.is_dir() and path.name != "__pycache__":
+        if path.is_dir() and path.name not in LEFT_BEHIND:
             found[f"{SCRIPTS}{path.name}.zip"] = zip_of(path)
         elif path.suffix == ".py":
             found[f"{SCRIPTS}{path.name}"] = path.read_bytes()
