@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_lakehouse_provider.errors import LakehouseError
 
-class ArgumentError(ValueError):
+
+class ArgumentError(LakehouseError, ValueError):
     """An argument that cannot be used; the message names it, its value and what is allowed."""
 
 

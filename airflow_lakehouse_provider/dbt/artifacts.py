@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_lakehouse_provider.errors import LakehouseError
+
 # The most failures that a sentence names, and the most that goes into XCom: the artifacts have all of it.
 NAMED_FAILURES = 10
 MESSAGE_CHARACTERS = 1000
@@ -29,7 +31,7 @@ NOUNS = {
 }
 
 
-class ArtifactError(RuntimeError):
+class ArtifactError(LakehouseError):
     """An artifact of dbt's cannot be read; the message names it."""
 
 

@@ -16,6 +16,7 @@ from airflow_lakehouse_provider.dbt import queries
 from airflow_lakehouse_provider.dbt.events import DbtEvent
 from airflow_lakehouse_provider.dbt.invocation import Invocation
 from airflow_lakehouse_provider.dbt.scratch import Scratch
+from airflow_lakehouse_provider.errors import LakehouseError
 
 # Left out of dbt's environment: paths of the worker's Python break dbt's, and Airflow's configuration holds secrets.
 _NOT_FOR_DBT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
@@ -25,7 +26,7 @@ _SWEEP_SECONDS = 1.5
 _SETTLE_SECONDS = 0.6
 
 
-class Stopped(RuntimeError):
+class Stopped(LakehouseError):
     """The attempt was stopped before dbt was started."""
 
 

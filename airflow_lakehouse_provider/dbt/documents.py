@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_lakehouse_provider.errors import LakehouseError
+
 # Raised whenever a document changes in a way that an older reader would misunderstand.
 VERSION = 1
 
 
-class VersionError(RuntimeError):
+class VersionError(LakehouseError):
     """A document that another version of the provider wrote; the message names it, both versions and the remedy."""
 
 

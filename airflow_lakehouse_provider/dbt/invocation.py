@@ -18,6 +18,7 @@ from typing import Any
 
 from airflow_lakehouse_provider.dbt import supervise
 from airflow_lakehouse_provider.dbt.events import DbtEvent, LogReader
+from airflow_lakehouse_provider.errors import LakehouseError
 
 OLDEST = (1, 8)
 _INSTALL = (
@@ -27,7 +28,7 @@ _INSTALL = (
 )
 
 
-class ExecutableError(RuntimeError):
+class ExecutableError(LakehouseError):
     """No usable dbt was found; the message names what was found and how to install it."""
 
 

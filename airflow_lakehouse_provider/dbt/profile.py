@@ -17,6 +17,7 @@ from typing import Any
 
 from airflow_lakehouse_provider.dbt.attempt import Aws
 from airflow_lakehouse_provider.dbt.credentials import CredentialServer
+from airflow_lakehouse_provider.errors import LakehouseError
 
 PROFILE = "airflow"
 DEFAULT_TARGET = "airflow"
@@ -36,7 +37,7 @@ _OTHER_CREDENTIALS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN", "AWS
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
-class ProfileError(ValueError):
+class ProfileError(LakehouseError, ValueError):
     """A profile that cannot be made; the message names the argument, its value and what is needed."""
 
 

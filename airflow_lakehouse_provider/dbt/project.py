@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from airflow_lakehouse_provider.dbt.scratch import Cache
+from airflow_lakehouse_provider.errors import LakehouseError
 from airflow_lakehouse_provider.s3_uri import split_s3_uri
 from airflow_lakehouse_provider.starter import LEFT_BEHIND
 
@@ -23,11 +24,11 @@ MOST_FILES = 50_000
 MOST_BYTES = 1024**3
 
 
-class ProjectError(ValueError):
+class ProjectError(LakehouseError):
     """The project cannot be used; the message names it and what is needed."""
 
 
-class UnreachableError(RuntimeError):
+class UnreachableError(LakehouseError):
     """The project could not be fetched; a retry may succeed."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_lakehouse_provider._airflow.assets import alias
 from airflow_lakehouse_provider._airflow.compat import (
@@ -12,8 +12,10 @@ from airflow_lakehouse_provider._airflow.compat import (
     AirflowFailException,
     AirflowTaskTimeout,
     BaseOperator,
+    BaseTrigger,
     default_deferrable,
 )
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.dbt.commands import STATE_FLAGS, DbtArguments
 from airflow_lakehouse_provider.dbt.invocation import ExecutableError, find_executable
 from airflow_lakehouse_provider.dbt.profile import AwsAccess, ProfileError
@@ -22,8 +24,12 @@ from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
 from airflow_lakehouse_provider.links import dbt as dbt_links
 from airflow_lakehouse_provider.links.console import store_addresses
 from airflow_lakehouse_provider.operators import dbt_end
-from airflow_lakehouse_provider.operators.dbt_glue import DbtInGlue
+from airflow_lakehouse_provider.operators.dbt_glue import SERVICES, DbtInGlue, InGlueSettings
 from airflow_lakehouse_provider.operators.dbt_request import DbtSettings, make_request, task_uri
+from airflow_lakehouse_provider.operators.job_arguments import checked_seconds
+from airflow_lakehouse_provider.operators.task_run import RunSettings
+from airflow_lakehouse_provider.triggers import events
+from airflow_lakehouse_provider.triggers.events import EventError
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -221,11 +227,13 @@ class DbtAthenaOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume the task after a deferral."""
-        if not event:
-            raise AirflowException("The trigger ended without an event; a retry finds the job run, if there is one.")
+        try:
+            trigger_event = events.parse(event)
+        except EventError as error:
+            raise AirflowException(str(error)) from error
         self._glue = self._in_glue(context)
         self._glue.prepare_kill()
-        self._verdict = self._glue.resumed(context, event)
+        self._verdict = self._glue.resume(context, trigger_event)
         access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
         return self._end(context, access)
 
@@ -265,7 +273,20 @@ class DbtAthenaOperator(BaseOperator):
             raise ProfileError(
                 "profiles_dir is on this worker, and dbt in Glue cannot see it: name schema and the rest"
             )
-        return DbtInGlue(self, context, uri)
+        config = dict(self.botocore_config) if self.botocore_config else None
+        run = RunSettings(
+            AwsConnection(self.aws_conn_id, self.region_name, None, config),
+            str(self.glue_job_name),
+            self.deferrable,
+            self.execution_timeout,
+            services=SERVICES,
+        )
+        settings = InGlueSettings(run, self.command, checked_seconds("job_poll_interval", self.job_poll_interval), uri)
+        return DbtInGlue(settings, context, log=self.log, defer=self._defer)
+
+    def _defer(self, trigger: BaseTrigger) -> NoReturn:
+        self.defer(trigger=trigger, method_name="execute_complete")
+        raise AssertionError  # defer never returns
 
     def _end(self, context: Context, access: AwsAccess) -> dict[str, Any]:
         assert self._verdict is not None
