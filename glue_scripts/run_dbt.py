@@ -1,7 +1,7 @@
 """A Glue job that runs one dbt command on Athena, started by DbtAthenaOperator(glue_job_name=...).
 
-A Spark job (glueetl) of Glue 5.1, G.1X with 2 workers: only there is Python new enough. The modules imported here travel
-beside it as --extra-py-files, dbt as --additional-python-modules (dbt_models/requirements.txt, joined by commas).
+A Spark job (glueetl) of Glue 5.1, G.1X with 2 workers: only there is Python new enough. The modules that it imports
+travel as --extra-py-files, dbt as --additional-python-modules (dbt_models/requirements.txt, joined by commas).
 """
 
 import sys

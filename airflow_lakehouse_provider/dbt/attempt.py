@@ -83,7 +83,7 @@ class Attempt:
 
     @contextmanager
     def environment(self, more: Mapping[str, str], directory: Path) -> Iterator[dict[str, str]]:
-        """dbt's environment, whose credentials are renewed for as long as the context is entered.
+        """Make dbt's environment, whose credentials are renewed for as long as the context is entered.
 
         :param more: variables that win over all others
         :param directory: of this attempt, which only this user may enter

@@ -48,7 +48,7 @@ COMMANDS = {
         DbtCommand(("show",), resumes=False),
     )
 }
-# Options that the operator sets itself: given twice, dbt takes the last one, and writes its results elsewhere.
+# Options that the operator sets itself: of two, dbt takes the last one, and would write its results elsewhere.
 OWN_FLAGS = frozenset(
     {
         *("--project-dir", "--profiles-dir", "--profile", "--target-path", "--log-path"),

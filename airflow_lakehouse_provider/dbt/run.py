@@ -123,9 +123,7 @@ class DbtRun:
         return folder
 
     def _identity(self) -> list[Any]:
-        """Return what, besides the project, two runs must have in common to be the same; parsing depends on the second
-        part alone.
-        """
+        """Return the values that two runs of a project share when they are the same; parsing depends on the second."""
         arguments, request = asdict(self._arguments), self._request
         arguments.pop("threads")
         profiles = _without_threads(request.profiles)

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from typing import Any
 
 # Airflow 3 sends SIGKILL five seconds after it asked a task to end; dbt needs half a second to stop its queries, and
-# what is left of them is stopped after it.
+# those that are left are stopped after it.
 GRACE_SECONDS = 1.0
 PRINT_PID = "--print-pid"
 # The time that the cleanup may take after the command's end.

@@ -42,8 +42,8 @@ class DbtAthenaOperator(BaseOperator):
     queries first. The project directory is only read. The profile is written from the arguments and holds no secret;
     credentials, region and endpoint come from the connection and reach dbt through its environment.
 
-    A try that failed for its queries is resumed by Airflow's next one as ``dbt retry`` does, on only what is left, on
-    whichever worker, while project, variables and selection are the same.
+    A try whose queries failed is resumed by Airflow's next try as by ``dbt retry``: only what is left is run, on any
+    worker, while project, variables and selection are the same.
 
     Returns ``{command, success, elapsed_seconds, nodes: [{unique_id, status, seconds, rows, bytes_scanned, query_id,
     message}], counts: {status: nodes}, failures: [text], artifacts_uri, invocation_id}``; of long lists the first
@@ -73,7 +73,7 @@ class DbtAthenaOperator(BaseOperator):
     :param env: further variables of dbt's environment
     :param resume: whether an automatic retry runs only what the last try left
     :param allow_empty: whether a selection that matches nothing is a success
-    :param artifacts_uri: ``s3://bucket/prefix`` where dbt's artifacts are kept, and found by the next try; default:
+    :param artifacts_uri: ``s3://bucket/prefix`` where dbt's artifacts are kept for the next try and for you; default:
         beside the staging directory; without either none are kept
     :param emit_model_assets: whether each model that was built gets an asset event (dataset on Airflow 2)
     :param glue_job_name: a Glue job of ``glue_scripts/run_dbt.py`` that dbt runs in, instead of on the worker

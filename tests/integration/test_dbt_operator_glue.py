@@ -138,7 +138,7 @@ def test_the_same_result_failure_and_retry(task, boto, job):
     assert log["metadata"]["invocation_id"] == result["invocation_id"]
 
 
-def test_failing_tests_are_a_fact_in_glue_too(task):
+def test_failing_tests_are_permanent_in_glue_too(task):
     (task.project / "models/orders.sql").write_text("select 1 as id, 2 as amount union all select 1, 3")
     with pytest.raises(AirflowFailException, match=r"^1 of 1 test failed: unique_orders_id \(1 row\)"):
         task(1, select="orders", deferrable=False)

@@ -1,4 +1,4 @@
-"""What a retry goes on with, where artifacts are kept, and what a task tells besides its result."""
+"""Retries that continue the last try, the artifacts that are kept, and a task's events, lineage and links."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def worker(tmp_path, monkeypatch):
         yield Worker(tmp_path, s3)
 
 
-def test_a_retry_goes_on_where_the_last_try_ended_and_tells_of_all(worker):
+def test_a_retry_continues_the_last_try_and_returns_the_results_of_both(worker):
     with pytest.raises(AirflowException, match="1 of 2 models failed: sums: lost"):
         worker.run(ORDERS, BROKEN, code=1, invocation="one")
     result = worker.run(MENDED, try_number=2, invocation="two")
@@ -176,11 +176,11 @@ def test_only_a_retry_of_the_same_resumes(worker, monkeypatch, what, again):
     assert worker.resumed == (what in ("its own retry", "threads"))
 
 
-@pytest.mark.parametrize("before", ["success", "killed", "fact"])
+@pytest.mark.parametrize("before", ["success", "killed", "permanent"])
 def test_what_leaves_nothing_to_resume(worker, before):
     if before == "success":
         worker.run(ORDERS)
-    elif before == "fact":
+    elif before == "permanent":
         with pytest.raises(AirflowFailException):
             worker.run(FAILED, code=1)
     else:
