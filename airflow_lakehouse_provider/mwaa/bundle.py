@@ -15,6 +15,7 @@ from pathlib import Path
 
 from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.dbt.library import library
+from airflow_lakehouse_provider.errors import LakehouseError
 from airflow_lakehouse_provider.starter import LEFT_BEHIND, files_of, zip_of, zipped
 
 SCRIPTS = "glue_scripts/"
@@ -31,7 +32,7 @@ _CONSTRAINTS = "constraints.txt"
 _UNPACKED = "/usr/local/airflow/plugins/"  # where MWAA unpacks plugins.zip
 
 
-class BundleError(RuntimeError):
+class BundleError(LakehouseError, RuntimeError):
     """No bundle can be made; the message says what is missing and what to do."""
 
 

@@ -16,9 +16,10 @@ from airflow_lakehouse_provider._airflow.compat import (
     default_deferrable,
 )
 from airflow_lakehouse_provider._airflow.connection import AwsConnection
+from airflow_lakehouse_provider.dbt.access import AwsAccess
 from airflow_lakehouse_provider.dbt.commands import STATE_FLAGS, DbtArguments
 from airflow_lakehouse_provider.dbt.invocation import ExecutableError, find_executable
-from airflow_lakehouse_provider.dbt.profile import AwsAccess, ProfileError
+from airflow_lakehouse_provider.dbt.profile import ProfileError
 from airflow_lakehouse_provider.dbt.run import DbtRun
 from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
 from airflow_lakehouse_provider.links import dbt as dbt_links
@@ -204,7 +205,7 @@ class DbtAthenaOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         try:
-            access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
+            access = self._connection.access()
             request = make_request(self._settings(), context, access)
             executable = None if self.glue_job_name else find_executable(self.dbt_executable)
             self._glue = self._in_glue(context) if self.glue_job_name else None
@@ -234,7 +235,7 @@ class DbtAthenaOperator(BaseOperator):
         self._glue = self._in_glue(context)
         self._glue.prepare_kill()
         self._verdict = self._glue.resume(context, trigger_event)
-        access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
+        access = self._connection.access()
         return self._end(context, access)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -262,6 +263,11 @@ class DbtAthenaOperator(BaseOperator):
     def _settings(self) -> DbtSettings:
         return DbtSettings(**{each.name: getattr(self, each.name) for each in fields(DbtSettings)})
 
+    @property
+    def _connection(self) -> AwsConnection:
+        config = dict(self.botocore_config) if self.botocore_config else None
+        return AwsConnection(self.aws_conn_id, self.region_name, None, config)
+
     def _in_glue(self, context: Context) -> DbtInGlue:
         uri = task_uri(self._settings(), context) if "ti" in context else None
         if uri is None:
@@ -273,9 +279,8 @@ class DbtAthenaOperator(BaseOperator):
             raise ProfileError(
                 "profiles_dir is on this worker, and dbt in Glue cannot see it: name schema and the rest"
             )
-        config = dict(self.botocore_config) if self.botocore_config else None
         run = RunSettings(
-            AwsConnection(self.aws_conn_id, self.region_name, None, config),
+            self._connection,
             str(self.glue_job_name),
             self.deferrable,
             self.execution_timeout,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_lakehouse_provider.dbt.access import AwsAccess
 from airflow_lakehouse_provider.dbt.commands import DbtArguments
-from airflow_lakehouse_provider.dbt.profile import DEFAULT_THREADS, PROFILE, AthenaProfile, AwsAccess, ProfileError
+from airflow_lakehouse_provider.dbt.profile import DEFAULT_THREADS, PROFILE, AthenaProfile, ProfileError
 from airflow_lakehouse_provider.dbt.request import DbtRequest
 from airflow_lakehouse_provider.dbt.run import PROFILES_FILE
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
