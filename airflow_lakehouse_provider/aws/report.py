@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_lakehouse_provider.aws import job_runs
 from airflow_lakehouse_provider.aws.job_runs import JobRun
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 _LONGEST = 1 << 20  # bytes
 
@@ -23,7 +24,7 @@ def report_or_none(s3: Callable[[], Any], uri: str | None, log: Any) -> dict[str
     if not uri:
         return None
     try:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        bucket, key = split_s3_uri(uri)
         body = s3().get_object(Bucket=bucket, Key=key)["Body"].read(_LONGEST + 1)
         if len(body) > _LONGEST:
             raise ValueError(f"it is longer than {_LONGEST} bytes")

@@ -83,7 +83,7 @@ class Task:
         return Claim(JobDefinition("trips", {}, {}, 9), unit, key, ARGUMENTS)
 
     def look(self) -> None:
-        """What its worker or trigger does next."""
+        """Do the next step of its worker or trigger."""
         if self.done:
             return
         if self.run_id is None:
@@ -99,7 +99,7 @@ class Task:
                 self.retry()
 
     def retry(self) -> None:
-        """After a failure, a lost worker, a lost trigger: the same generation, knowing nothing."""
+        """Begin again after a failure, a lost worker or a lost trigger: the same generation, without its state."""
         self.run_id, self.state = None, StartState(first_try=False)
 
     def clear(self) -> None:
@@ -149,7 +149,7 @@ class OneWriter(RuleBasedStateMachine):
 
     @invariant()
     def one_writer(self) -> None:
-        """Of all that is not being stopped."""
+        """There is at most one writer, among the runs that are not being stopped."""
         writers = [run for run in self.glue.active() if run["JobRunState"] != "STOPPING"]
         assert len(writers) <= 1, writers
 

@@ -44,7 +44,7 @@ def poller(source, key="k", connects=None):
 
 
 async def until(shared, wanted, question="q", interval=0.01, deadline=None):
-    """Wait for an answer that satisfies; all answer on the way."""
+    """Wait for an answer that satisfies; return all answers on the way."""
     seen = []
     async with shared.waiting(question, interval) as waiter:
         while (answer := await waiter.next_answer(deadline)) is not None:

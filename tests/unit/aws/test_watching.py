@@ -1,4 +1,4 @@
-"""What the shared pollers ask: as few calls as the questions need."""
+"""The sources of the shared pollers make as few calls as the questions need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_lakehouse_provider.aws.watching import CrawlSource, JobRunSource, R
 
 @pytest.fixture
 def calls(aws, monkeypatch):
-    """The names of the calls to Glue, in order."""
+    """Return the names of the calls to Glue, in order."""
     made = []
     for name in ("get_job_run", "get_job_runs", "list_crawls", "start_crawler"):
         real = getattr(aws.glue, name)

@@ -1,4 +1,4 @@
-"""What `since` may be."""
+"""The values that `since` may have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOMENT = datetime(2024, 2, 1, 3, 4, 5, tzinfo=timezone.utc)
 
 
 class Lazy(Sequence):
-    """As Airflow hands on what a mapped task returned: a sequence that is neither list nor tuple."""
+    """The output of a mapped task, as Airflow passes it on: a sequence that is neither list nor tuple."""
 
     def __init__(self, *items):
         self._items = items

@@ -1,4 +1,4 @@
-"""What a trigger does when its task is killed, and when it only moves to another triggerer."""
+"""Triggers whose task is killed, and triggers that only move to another triggerer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ARGUMENTS = {"--YEAR": "2024", "--MONTH": "1"}
 
 @pytest.fixture
 def killed(monkeypatch):
-    """Whether Airflow says that the task was killed."""
+    """Set Airflow's answer about a kill of the task."""
     says = {"answer": True}
 
     async def is_killed(trigger):
@@ -44,7 +44,7 @@ def killed(monkeypatch):
 
 
 def end(trigger):
-    """As a triggerer ends it, in the midst of its wait."""
+    """End a trigger as a triggerer does, in the middle of its wait."""
 
     async def cancelled():
         async def wait():
