@@ -31,7 +31,7 @@ class Month:
 
     @classmethod
     def of(cls, year: int | str, month: int | str) -> Month:
-        """Return the month of numbers, or of their digits as templates and Glue arguments have them: ``"2024"``, ``"01"``."""
+        """Return the month of numbers, or of digits as templates and Glue arguments have them: ``"2024"``, ``"01"``."""
         return cls(_number("year", year), _number("month", month))
 
     @classmethod
