@@ -7,8 +7,8 @@ class LakehouseError(Exception):
     """The root of all exceptions that the provider defines.
 
     Each is defined where it is raised. Operators and sensors turn them into Airflow's own exceptions, by which Airflow
-    decides about a retry; the ``lakehouse`` command prints their message. Those that callers may catch by a builtin class
-    derive from that too, such as ValueError for a value that cannot be used.
+    decides about a retry; the ``lakehouse`` command prints their message. Those that callers may catch by a builtin
+    class derive from that too, such as ValueError for a value that cannot be used.
 
     ::
 
