@@ -220,7 +220,7 @@ class GlueMonthlyJobOperator(BaseOperator):
         if not isinstance(event.wait, RunWait):
             if isinstance(event, DeadlineReached):
                 raise AirflowTaskTimeout(f"{self._run.timeout_is_over} {self._run.stop(context)}")
-            raise AirflowException(f"The wait to start {self.job_name} failed: {_reason(event)}")
+            raise AirflowException(f"The wait for a run of {self.job_name} failed: {_reason(event)}")
         wait = event.wait
         month, own = Month.parse(wait.carried["month"]), wait.carried["own"]
         self._run.own_run_id = wait.run_id if own else None

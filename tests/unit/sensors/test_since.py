@@ -68,7 +68,7 @@ def test_none_is_left_out():
 @pytest.mark.parametrize(
     ("since", "sentence"),
     [
-        ("None", "since is the text 'None'.*look at the task it comes from"),
+        ("None", "since is the text 'None'.*check the task that it comes from"),
         ("", "since is the text ''"),
         (" null ", "since is the text ' null '"),
         ("yesterday", "'yesterday' is no time: give ISO 8601"),

@@ -209,3 +209,14 @@ def test_an_unknown_event_is_refused(change):
 def test_an_operator_resumed_by_such_an_event_fails_with_its_sentence(aws, task, make, event):
     with pytest.raises(AirflowException, match=r"[Cc]lear the task"):
         make().execute_complete(task(make).context, event=event)
+
+
+def test_a_task_that_an_older_version_deferred_fails_with_the_sentence_of_its_trigger(aws, task, event_of):
+    path, arguments = RUN
+    event = event_of(path, of_version(None, arguments))
+    operator = GlueMonthlyJobOperator(task_id="clean", job_name="trips", year=2024, month=1)
+    with pytest.raises(
+        AirflowException, match="The wait for a run of trips failed: .* older version .* clear the task"
+    ):
+        operator.execute_complete(task(lambda: operator).context, event=event)
+    assert aws.glue.stopped == aws.glue.started == []
