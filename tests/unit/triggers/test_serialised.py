@@ -216,7 +216,7 @@ def test_a_task_that_an_older_version_deferred_fails_with_the_sentence_of_its_tr
     event = event_of(path, of_version(None, arguments))
     operator = GlueMonthlyJobOperator(task_id="clean", job_name="trips", year=2024, month=1)
     with pytest.raises(
-        AirflowException, match="The wait for a run of trips failed: .* older version .* clear the task"
+        AirflowException, match=r"The wait for a run of trips failed: .* older version .* clear the task"
     ):
         operator.execute_complete(task(lambda: operator).context, event=event)
     assert aws.glue.stopped == aws.glue.started == []
