@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +74,7 @@ class TaskRun:
         self,
         settings: RunSettings,
         *,
-        log: logging.Logger,
+        log: Any,  # a logger; its type differs between Airflow 2 and 3
         defer: Callable[[BaseTrigger], NoReturn],
         stop_more: Callable[[Sequence[str]], Sequence[str]] = lambda _: (),
     ) -> None:
