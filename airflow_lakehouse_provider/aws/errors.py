@@ -143,5 +143,5 @@ def refusal(error: Exception, action: str) -> AwsFailure:
     """Return the same as an exception to raise."""
     if isinstance(error, AwsFailure):
         return error
-    kind = BadRequest if code(error) in BAD_REQUESTS else AwsFailure
-    return kind(sentence(error, action))
+    refused = BadRequest if code(error) in BAD_REQUESTS else AwsFailure
+    return refused(sentence(error, action))
