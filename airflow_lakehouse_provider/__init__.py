@@ -1,6 +1,6 @@
 """Monthly lakehouses on AWS from Airflow: Glue jobs, crawlers and dbt on Athena, each month once.
 
-The three operators are loaded when they are first asked for, so that importing the package imports no Airflow.
+The operators are loaded at their first use, so that importing the package imports no Airflow.
 """
 
 from __future__ import annotations

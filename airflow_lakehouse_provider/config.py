@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from airflow_lakehouse_provider.errors import LakehouseError
 from airflow_lakehouse_provider.month import Month
 
 SERVICES = ("yellow", "green")
@@ -20,7 +21,7 @@ _REQUIRED = object()
 T = TypeVar("T")
 
 
-class LakehouseConfigError(ValueError):
+class LakehouseConfigError(LakehouseError, ValueError):
     """lakehouse.yaml cannot be used; the message names the file, the key, its value and what is allowed."""
 
 

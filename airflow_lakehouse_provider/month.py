@@ -1,4 +1,4 @@
-"""Month: the unit of time of a monthly lakehouse. What parses, counts and names months is here."""
+"""Month: the unit of time of a monthly lakehouse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Month:
 
     :param year: four digits, 2000 to 2099
     :param month: 1 to 12
-    :raises ValueError: in a sentence that names the argument, what it was and what is allowed
+    :raises ValueError: naming the argument, its value and what is allowed
     """
 
     year: int
@@ -31,12 +31,12 @@ class Month:
 
     @classmethod
     def of(cls, year: int | str, month: int | str) -> Month:
-        """A month of numbers or of their digits (``"2024"``, ``"01"``), as templates and Glue arguments give them."""
+        """Return the month of numbers, or of digits as templates and Glue arguments have them: ``"2024"``, ``"01"``."""
         return cls(_number("year", year), _number("month", month))
 
     @classmethod
     def parse(cls, text: str) -> Month:
-        """A month of ``YYYY-MM`` text, such as ``2024-01``."""
+        """Return the month of ``YYYY-MM`` text, such as ``2024-01``."""
         found = re.fullmatch(r"(\d{4})-(\d{1,2})", text.strip()) if isinstance(text, str) else None
         if not found:
             raise ValueError(f"month must be YYYY-MM, such as 2024-01, not {text!r}")
@@ -44,7 +44,7 @@ class Month:
 
     @classmethod
     def range(cls, first: Month, last: Month) -> list[Month]:
-        """Every month from ``first`` to ``last``, both included; empty when ``last`` is earlier."""
+        """Return every month from ``first`` to ``last``, both included; empty when ``last`` is earlier."""
         return [first.plus(n) for n in range(last._ordinal - first._ordinal + 1)]
 
     def __str__(self) -> str:
@@ -61,6 +61,7 @@ class Month:
         return f"{self.month:02d}"
 
     def plus(self, months: int) -> Month:
+        """Return the month so many months later; earlier, if negative."""
         year, month = divmod(self._ordinal + months, 12)
         return Month(year, month + 1)
 

@@ -1,4 +1,4 @@
-"""What Airflow is told of this provider. Free of Airflow: since 3.2 it is read before Airflow is configured."""
+"""The provider's metadata for Airflow. Free of Airflow: since 3.2 it is read before Airflow is configured."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.config import Lakehouse
-from airflow_lakehouse_provider.dbt.glue_job import library as dbt_library
+from airflow_lakehouse_provider.dbt.library import library as dbt_library
 from airflow_lakehouse_provider.starter import zip_of as zip_of
 
 SCRIPT = "clean_trips.py"

@@ -1,4 +1,4 @@
-"""What a month's dbt costs: run + test of the shipped project by bare dbt, ours, cosmos and airflow-dbt-python.
+"""The cost of a month's dbt: run + test of the shipped project by bare dbt, ours, cosmos and airflow-dbt-python.
 
     .venv/bin/python benchmarks/dbt.py                        # all; environments go under .lakehouse/bench
     .venv/bin/python benchmarks/dbt.py --only bare ours --rounds 3
@@ -114,7 +114,7 @@ WATCHER = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--rounds", type=int, default=1, help="of each; the median is told")
+    parser.add_argument("--rounds", type=int, default=1, help="of each; the median is printed")
     parser.add_argument("--trips", type=int, default=TRIPS, help="rows of the month")
     parser.add_argument("--environments", type=Path, default=BENCH, help="where the peers' environments are, or go")
     given = parser.parse_args()
@@ -152,23 +152,24 @@ def _compare(aws: Any, zone: ModuleType, given: argparse.Namespace, folder: Path
 
 
 def _project(folder: Path) -> Path:
-    """The shipped project with the invocation in its queries' comment, for every contender.
+    """Copy the shipped project, with the invocation in its query comment, for every contender.
 
     One of dbt's own defaults is written down in it, which airflow-dbt-python 3.6.2 leaves unset.
     """
     from airflow_lakehouse_provider.dbt.project import Project
-    from airflow_lakehouse_provider.dbt.workspace import marked
+    from airflow_lakehouse_provider.dbt.workspace import with_query_comment
+    from airflow_lakehouse_provider.starter import LEFT_BEHIND
 
     copy = folder / "project"
-    left_out = shutil.ignore_patterns("target", "logs", "dbt_packages", ".user.yml", "profiles.yml")
+    left_out = shutil.ignore_patterns(*LEFT_BEHIND, "profiles.yml")
     shutil.copytree(ROOT / "dbt_models", copy, ignore=left_out)
-    text = marked(Project.open(copy))
+    text = with_query_comment(Project.open(copy))
     (copy / "dbt_project.yml").write_text(re.sub(r"(?m)^flags:$", f"flags:\n  {DEFAULT_FLAG}: true", text))
     return copy
 
 
 def _measured(name: str, python: Path, aws: Any, folder: Path, project: Path, schema: str) -> dict[str, float]:
-    """One contender's run + test."""
+    """Measure one contender's run + test."""
     bucket = f"bench-{schema.replace('_', '-')}"
     aws.client("s3").create_bucket(Bucket=bucket)
     aws.client("glue").create_database(DatabaseInput={"Name": schema})
@@ -217,7 +218,7 @@ def _measured(name: str, python: Path, aws: Any, folder: Path, project: Path, sc
     if status:
         print(*log.read_text().splitlines()[-40:], sep="\n", file=sys.stderr)
         raise RuntimeError(f"failed: {_end(log)}")
-    queries, invocations = _asked(aws, schema)
+    queries, invocations = _query_counts(aws, schema)
     return {
         "wall": round(wall, 2),
         "cpu": round(used.ru_utime + used.ru_stime - before, 2),
@@ -257,13 +258,13 @@ class Peak:
 
 
 def _cpu(pid: int) -> float:
-    """CPU seconds of a process so far: what its imports took is not the task's."""
+    """Return the CPU seconds of a process so far: those of its imports are not the task's."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
-def _asked(aws: Any, schema: str) -> tuple[int, int]:
-    """The queries in a schema, and the invocations of dbt that they name."""
+def _query_counts(aws: Any, schema: str) -> tuple[int, int]:
+    """Return the number of queries in a schema, and of the invocations of dbt that they name."""
     athena = aws.client("athena")
     found = []
     for page in athena.get_paginator("list_query_executions").paginate():
@@ -275,7 +276,7 @@ def _asked(aws: Any, schema: str) -> tuple[int, int]:
 
 
 def _python(name: str, environments: Path) -> Path:
-    """The Python that a contender runs with; a peer's environment is made where it is not there."""
+    """Return the Python of a contender; make a peer's environment where there is none."""
     wanted = CONTENDERS[name][1]
     if not Path(DBT).exists():
         raise RuntimeError(f"there is no dbt at {DBT}: make .venv-dbt/.installed")

@@ -1,4 +1,4 @@
-"""What importing the two Glue classes costs a DAG file, over `airflow.sdk` alone (`airflow` on Airflow 2).
+"""The cost of importing the two Glue classes in a DAG file, over `airflow.sdk` alone (`airflow` on Airflow 2).
 
 .venv/bin/python benchmarks/imports.py
 """

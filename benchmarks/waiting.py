@@ -105,10 +105,15 @@ def trigger_of(kind: str, number: int, interval: float) -> tuple[str, dict[str, 
         path, arguments = made.serialize()
         return path, arguments
     if kind == "ours":
+        from airflow_lakehouse_provider.triggers.events import VERSION
         from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger
 
         ours = GlueJobRunTrigger(
-            job_name="trips", run_id=str(number), poll_interval=interval, aws_conn_id="aws_default"
+            job_name="trips",
+            run_id=str(number),
+            version=VERSION,
+            poll_interval=interval,
+            aws_conn_id="aws_default",
         )
         return ours.serialize()
     moment = time.time() + FIRST_END + SPREAD
@@ -212,7 +217,7 @@ def child(kind: str, waits: int, interval: float, port: int) -> None:
 
 
 def memory() -> int:
-    """Bytes of this process's resident memory."""
+    """Return the bytes of this process's resident memory."""
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -243,7 +248,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--waits", type=int, default=1_000)
     parser.add_argument("--many", type=int, default=10_000)
-    parser.add_argument("--interval", type=float, default=20.0, help="seconds between looks, of both")
+    parser.add_argument("--interval", type=float, default=20.0, help="seconds between polls, of both")
     options = parser.parse_args()
     console = Console(width=120)
     server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)
@@ -252,12 +257,12 @@ def main() -> None:
     lines = [
         ("a trigger that does nothing", "idle", options.waits, options.interval),
         ("amazon provider", "peer", options.waits, options.interval),
-        ("ours, looking as often", "ours", options.waits, options.interval),
+        ("ours, polling as often", "ours", options.waits, options.interval),
         ("ours, every 2 s", "ours", options.waits, 2.0),
         ("a trigger that does nothing", "idle", options.many, options.interval),
-        ("ours, looking as often", "ours", options.many, options.interval),
+        ("ours, polling as often", "ours", options.many, options.interval),
     ]
-    table = Table(title=f"Waiting for Glue runs; a look every {options.interval:g} s where not said")
+    table = Table(title=f"Waiting for Glue runs; a poll every {options.interval:g} s unless stated")
     for heading in ("", "waits", "added MB", "CPU s", "worst block s", "calls", "mean delay s", "events"):
         table.add_column(heading, justify="left" if not heading else "right")
     idle: dict[int, dict[str, Any]] = {}

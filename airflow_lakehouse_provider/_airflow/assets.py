@@ -9,7 +9,7 @@ from airflow_lakehouse_provider._airflow.compat import AIRFLOW_3
 
 
 def alias(name: str) -> Any:
-    """An outlet under which a task tells what it made."""
+    """Return an outlet through which a task emits events of assets that are known only at its end."""
     if AIRFLOW_3:
         from airflow.sdk import AssetAlias
 
@@ -20,9 +20,9 @@ def alias(name: str) -> Any:
 
 
 def emit(context: Any, alias: Any, made: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Events of these addresses, each with its extra, through an outlet of the task.
+    """Emit events of these assets, each with its extra, through an outlet of the task; none if it is run by hand.
 
-    A task that is run by hand has nobody to tell.
+    :param made: address and extra of each asset
     """
     events = context.get("outlet_events")
     if events is None:

@@ -1,4 +1,4 @@
-"""The one place that knows Airflow 2.10 from 3.x: where each version keeps what the rest of the package uses.
+"""The differences between Airflow 2.10 and 3.x: each version's import paths and calls of what the package uses.
 
 `airflow.providers.common.compat.sdk` would do this too, but MWAA's constraints for 2.10 and 3.0 pin a
 common-compat that does not have it yet.
@@ -89,12 +89,12 @@ __all__ = [
 
 
 def default_deferrable() -> bool:
-    """What `[operators] default_deferrable` says."""
+    """Return Airflow's setting `[operators] default_deferrable`."""
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
 def timetable_name(dag: Any) -> str:
-    """What a person calls the DAG's timetable: its class and, where it has one, its expression."""
+    """Return a name of the DAG's timetable for messages: its class and, where it has one, its expression."""
     timetable = getattr(dag, "timetable", None)
     if timetable is None:
         return "no timetable"
@@ -104,7 +104,7 @@ def timetable_name(dag: Any) -> str:
 
 
 def timetable_zone(dag: Any) -> tzinfo:
-    """The time zone in which the DAG's timetable counts, in which its intervals begin on the first of a month."""
+    """Return the time zone of the DAG's timetable, in which its intervals begin on the first of a month."""
     timetable = getattr(dag, "timetable", None)
     for holder, name in ((timetable, "_timezone"), (timetable, "timezone"), (dag, "timezone")):
         zone = getattr(holder, name, None)
@@ -119,7 +119,7 @@ def timetable_zone(dag: Any) -> tzinfo:
 
 
 def first_poke_began(context: Any) -> datetime | None:
-    """When a sensor in `mode="reschedule"` first looked in this try; None at the first look itself."""
+    """Return the time of this try's first poke of a sensor in `mode="reschedule"`; None at the first poke itself."""
     ti = context["ti"]
     if AIRFLOW_3:
         found = ti.get_first_reschedule_date(context)
@@ -133,7 +133,7 @@ def first_poke_began(context: Any) -> datetime | None:
 
 
 def pushed_value(ti_key: Any, key: str) -> Any:
-    """An XCom value of a task instance, for links; None where there is none."""
+    """Return an XCom value of a task instance, for links; None where there is none."""
     if AIRFLOW_3:
         from airflow.sdk.execution_time.xcom import XCom
 
@@ -144,7 +144,7 @@ def pushed_value(ti_key: Any, key: str) -> Any:
 
 
 def current_context() -> Any:
-    """The context of the task that this process runs; None where it runs none."""
+    """Return the context of the task that this process runs; None where it runs none."""
     try:
         home = importlib.import_module("airflow.sdk" if AIRFLOW_3 else "airflow.operators.python")
         return home.get_current_context()

@@ -1,7 +1,8 @@
-"""Triggers that learn of a user's kill: mark failed, mark success, clear, and what Airflow ends for its own reasons.
+"""Triggers that notice a user's kill: mark failed, mark success or clear, or an end by Airflow itself.
 
-Airflow 3.3 calls a trigger's `on_kill`, and also when it only hands the trigger over to another triggerer
-(apache/airflow#73454); before 3.3 every end of a trigger is the same cancellation. So the task itself is asked.
+Airflow 3.3 calls a trigger's `on_kill`, also when it only hands the trigger over to another triggerer
+(apache/airflow#73454); before 3.3 every end of a trigger is the same cancellation. So Airflow is asked for the task's
+state.
 """
 
 from __future__ import annotations
@@ -18,22 +19,15 @@ _STOPPING: set[asyncio.Task[None]] = set()
 
 
 class KillableTrigger(BaseTrigger):
-    """A trigger whose remote work can be stopped.
-
-    Subclasses yield from ``events`` what a trigger's ``run`` yields, and stop in ``stop_remote``.
-    """
-
-    async def events(self) -> AsyncIterator[TriggerEvent]:
-        raise NotImplementedError
-        yield  # an async generator, as those of the subclasses are
+    """A mixin for triggers whose remote work can be stopped; stands before the trigger's class among the bases."""
 
     async def stop_remote(self) -> None:
-        """Called once after a user's kill, never at a hand-over to another triggerer."""
+        """Stop the remote work. Called once after a user's kill, never when another triggerer takes over."""
         raise NotImplementedError
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
-            async for event in self.events():
+            async for event in super().run():
                 yield event
         except asyncio.CancelledError:
             if not _AIRFLOW_CALLS_ON_KILL:
@@ -41,8 +35,8 @@ class KillableTrigger(BaseTrigger):
             raise
 
     async def on_kill(self) -> None:
-        # In a task of its own: a triggerer that is slow to see the trigger's end cancels it once more, and its very
-        # first look-up of a state takes it seconds.
+        # In an asyncio task of its own: a triggerer that is slow to see the trigger's end cancels it once more, and its
+        # first look-up of a state takes seconds.
         stopping = asyncio.get_running_loop().create_task(self._stop_if_killed())
         _STOPPING.add(stopping)
         stopping.add_done_callback(_STOPPING.discard)
@@ -53,14 +47,16 @@ class KillableTrigger(BaseTrigger):
             if await _is_killed(self):
                 await self.stop_remote()
             else:
-                self.log.info("The trigger moves to another triggerer; what it waits for goes on.")
+                self.log.info("The trigger moves to another triggerer; its remote work goes on.")
         except Exception as error:
-            # Whatever cannot be asked or done: the next try of the task finds the run by its key.
-            self.log.warning("After the kill of the task: %s: %s", type(error).__name__, error)
+            # Nothing is lost: the next try of the task finds the run by its key.
+            self.log.warning(
+                "The remote work of a killed task could not be stopped: %s: %s", type(error).__name__, error
+            )
 
 
 async def _is_killed(trigger: Any) -> bool:
-    """Whether the trigger's task waits for it no longer."""
+    """Return True if the trigger's task no longer waits for it."""
     ti = getattr(trigger, "task_instance", None)
     if ti is None:  # run by hand, as `dag.test()` does
         return False
@@ -89,5 +85,5 @@ def _task_is_killed(ti: Any) -> bool:
             .filter_by(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)
             .one_or_none()
         )
-    # Deferred anew already, it has another trigger.
+    # A task that is deferred anew has another trigger.
     return row is None or row.trigger_id is None or row.trigger_id != ti.trigger_id

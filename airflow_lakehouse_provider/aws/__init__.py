@@ -1,1 +1,1 @@
-"""What AWS means to a monthly lakehouse: job runs, crawls, their states, errors and addresses. Free of Airflow."""
+"""AWS semantics of a monthly lakehouse: job runs, crawls, their states, errors and addresses. Free of Airflow."""

@@ -1,4 +1,4 @@
-"""Addresses in AWS's console: of a job run, a log stream, a crawler."""
+"""Addresses in the AWS console: job runs, log streams, crawlers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def log_stream(region: str, partition: str, group: str, stream: str) -> str:
 
 
 def home(service: str, region: str, partition: str) -> str:
-    """A service's own page, which the addresses inside it follow."""
+    """Return the address of a service's console, with which the addresses inside it begin."""
     return f"https://{region}.{domain(partition)}/{service}/home?region={region}"
 
 

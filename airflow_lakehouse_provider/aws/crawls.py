@@ -1,7 +1,7 @@
-"""Which crawl covers a load, and what to do next when none does: join one, wait an older one out, or start one.
+"""The search for the crawl that covers a load, and what to do while there is none: join, wait for, or start a crawl.
 
-A crawl covers a load when it started at or after the load's end. Crawls are told apart by ListCrawls: GetCrawler's
-`LastCrawl` can describe an earlier one, and StartCrawler returns no id.
+A crawl covers a load if it started at or after the load's end. ListCrawls gives the crawls: GetCrawler's `LastCrawl`
+can describe an earlier one, and StartCrawler returns no id.
 https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-crawler-crawling.html
 """
 
@@ -20,24 +20,26 @@ READY = "READY"
 _LOG_GROUP = "/aws-glue/crawlers"
 
 
-class State(NamedTuple):
+class CrawlState(NamedTuple):
+    """The meaning of a crawl's state."""
+
     ended: bool
     succeeded: bool = False
 
 
-# The states of ListCrawls; GetCrawler's State and LastCrawl's Status have other words.
+# The states of ListCrawls; GetCrawler's State and LastCrawl's Status have other values.
 STATES = {
-    "RUNNING": State(ended=False),
-    "COMPLETED": State(ended=True, succeeded=True),
-    "FAILED": State(ended=True),
-    "STOPPED": State(ended=True),
+    "RUNNING": CrawlState(ended=False),
+    "COMPLETED": CrawlState(ended=True, succeeded=True),
+    "FAILED": CrawlState(ended=True),
+    "STOPPED": CrawlState(ended=True),
 }
-_UNKNOWN = State(ended=False)
+_UNKNOWN = CrawlState(ended=False)
 
 
 @dataclass(frozen=True)
 class Crawl:
-    """A crawl as ListCrawls tells it, in plain JSON types; times are ISO 8601 in UTC."""
+    """A crawl as ListCrawls returns it, in plain JSON types; times are ISO 8601 in UTC."""
 
     crawler_name: str
     crawl_id: str
@@ -51,7 +53,8 @@ class Crawl:
     log_stream: str | None = None
 
     @classmethod
-    def of(cls, crawler_name: str, crawl: Mapping[str, Any]) -> Crawl:
+    def from_api(cls, crawler_name: str, crawl: Mapping[str, Any]) -> Crawl:
+        """Return the crawl of an entry of ListCrawls."""
         return cls(
             crawler_name=crawler_name,
             crawl_id=crawl["CrawlId"],
@@ -82,21 +85,22 @@ class Crawl:
 
     @property
     def result(self) -> dict[str, Any]:
-        """What a sensor hands on."""
+        """Return what the sensor returns."""
         names = ("crawler_name", "crawl_id", "state", "started_on", "completed_on", "summary", "dpu_hours")
         return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class Search:
-    """A wait for a crawl that covers a load; what it has to remember between looks, in plain JSON types.
+    """A search for a crawl that covers a load: its state between polls, in plain JSON types.
 
-    :ivar since: when the load ended, ISO 8601; None until the first look, which takes ``began``
+    :ivar since: the load's end, ISO 8601; None until the first poll, which takes ``began``
     :ivar may_start: whether a crawl may be started when none covers the load
-    :ivar began: when this try began, AWS's time: a crawl that failed before is none of ours: a retry starts anew
-    :ivar looking_for: seconds since this try began, by any clock; the first look makes ``began`` of it
-    :ivar asked_after: once AWS accepted our StartCrawler: the start of the newest crawl known then, "" if none. A crawl
-        that started later is ours, and covers whatever AWS's rounding of times makes of it.
+    :ivar began: the beginning of this try, AWS's time; a crawl that failed before it does not count, as a retry starts
+        another
+    :ivar looking_for: seconds since this try began, by any clock; the first poll computes ``began`` from it
+    :ivar asked_after: set once AWS accepted the search's StartCrawler: the start of the newest crawl known then, "" if
+        there was none. A crawl that started later is the search's own, and covers the load however AWS rounds times.
     """
 
     crawler_name: str
@@ -110,18 +114,18 @@ class Search:
         return asdict(self)
 
 
-class Step(NamedTuple):
-    """One look at a crawler.
+class CrawlDecision(NamedTuple):
+    """The decision of one poll of a crawler.
 
-    :ivar search: what to go on with
-    :ivar crawl: the crawl that covers the load, if there is one; ended or not
-    :ivar doing: what is being waited for, in a sentence for the log
+    :ivar search: the search with its new state
+    :ivar crawl: the crawl that covers the load, ended or not; None while there is none
+    :ivar message: the decision and its reason, a sentence for the log
     :ivar start: a crawl is to be started
     """
 
     search: Search
     crawl: Crawl | None
-    doing: str
+    message: str
     start: bool = False
 
     @property
@@ -129,86 +133,98 @@ class Step(NamedTuple):
         return self.crawl is not None and self.crawl.ended
 
 
-class Sight(NamedTuple):
-    """What one look showed: the crawler's state, its crawls, and the time at AWS."""
+class CrawlerStatus(NamedTuple):
+    """A crawler at one moment.
+
+    :ivar ready: it can be started
+    :ivar crawls: its newest crawls
+    :ivar now: the time at AWS
+    """
 
     ready: bool
     crawls: list[Crawl]
     now: datetime
 
 
-def advance(client: Any, search: Search) -> Step:
-    """Look at the crawler, and start it if that is what is left to do.
+def advance(client: Any, search: Search) -> CrawlDecision:
+    """Poll the crawler once, and start it if no crawl covers the load or may come to.
 
-    :param client: a client of Glue
+    :param client: a boto3 client of Glue
     :raises errors.NotFound: there is no such crawler
-    :raises errors.AwsFailure: AWS refuses, and asking again does not help; what passes by itself is raised as is
+    :raises errors.AwsFailure: AWS refuses a call; transient errors are raised unchanged
     """
     return advance_all(client, search.crawler_name, [search])[0]
 
 
-def advance_all(client: Any, crawler_name: str, searches: Sequence[Search]) -> list[Step]:
-    """The same for all that wait for one crawler: one look, and at most one start, which serves all of them."""
+def advance_all(client: Any, crawler_name: str, searches: Sequence[Search]) -> list[CrawlDecision]:
+    """Do the same for all searches of one crawler: one poll, and at most one start, which serves all of them."""
     earliest = min((times.moment(search.since) for search in searches if search.since), default=None)
-    sight = _look(client, crawler_name, earliest)
-    steps = [decide(search, sight) for search in searches]
-    if not any(step.start for step in steps):
-        return steps
-    newest = max(sight.crawls, key=lambda crawl: crawl.started, default=None)
+    status = _status(client, crawler_name, earliest)
+    decisions = [decide(search, status) for search in searches]
+    if not any(decision.start for decision in decisions):
+        return decisions
+    newest = max(status.crawls, key=lambda crawl: crawl.started, default=None)
     started = _start(client, crawler_name)
     asked_after = (newest.started_on if newest else "") if started else None
-    said = "started one" if started else "somebody else was just quicker to start one"
+    outcome = "started one" if started else "another start came first"
     return [
-        Step(
-            replace(step.search, asked_after=asked_after),
+        CrawlDecision(
+            replace(decision.search, asked_after=asked_after),
             None,
-            f"No crawl of {crawler_name} has started since {step.search.since}: {said}.",
+            f"No crawl of {crawler_name} has started since {decision.search.since}: {outcome}.",
         )
-        if step.start
-        else step
-        for step in steps
+        if decision.start
+        else decision
+        for decision in decisions
     ]
 
 
-def decide(search: Search, sight: Sight) -> Step:
-    """What a look means to a search; asks AWS nothing."""
+def decide(search: Search, status: CrawlerStatus) -> CrawlDecision:
+    """Return what a search is to do, given the crawler's status; calls no AWS."""
     name = search.crawler_name
-    began = search.began or times.text(sight.now - timedelta(seconds=search.looking_for))
+    began = search.began or times.text(status.now - timedelta(seconds=search.looking_for))
     search = replace(search, since=search.since or began, began=began)
-    if crawl := _chosen(search, sight.crawls):
-        return Step(search, crawl, f"Crawl {crawl.crawl_id} of {name} started at {crawl.started_on}: {crawl.state}.")
-    if times.moment(search.since or "") > sight.now:
-        return Step(search, None, f"AWS's clock has not reached {search.since} yet; no crawl can cover it.")
-    if not sight.ready or any(not crawl.ended for crawl in sight.crawls):
-        return Step(search, None, f"{name} runs a crawl that began before {search.since}; its end is waited for.")
+    if crawl := _covering(search, status.crawls):
+        return CrawlDecision(
+            search, crawl, f"Crawl {crawl.crawl_id} of {name} started at {crawl.started_on}: {crawl.state}."
+        )
+    if times.moment(search.since or "") > status.now:
+        return CrawlDecision(search, None, f"It is not yet {search.since} at AWS, so that no crawl can cover the load.")
+    if not status.ready or any(not crawl.ended for crawl in status.crawls):
+        return CrawlDecision(
+            search, None, f"{name} runs a crawl that started before {search.since}; waiting for its end."
+        )
     if not search.may_start:
-        return Step(search, None, f"No crawl of {name} has started since {search.since}; one is waited for.")
+        return CrawlDecision(search, None, f"No crawl of {name} has started since {search.since}; waiting for one.")
     if search.asked_after is not None:
-        return Step(search, None, f"{name} was asked to crawl; the crawl does not show yet.")
-    return Step(search, None, f"No crawl of {name} has started since {search.since}.", start=True)
+        return CrawlDecision(search, None, f"{name} was started; its crawl is not listed yet.")
+    return CrawlDecision(search, None, f"No crawl of {name} has started since {search.since}.", start=True)
 
 
-def _look(client: Any, name: str, since: datetime | None) -> Sight:
-    """:param since: crawls that began before it are not asked for; None for this very moment at AWS"""
+def _status(client: Any, name: str, since: datetime | None) -> CrawlerStatus:
+    """Return the crawler's status.
+
+    :param since: earlier crawls need not be listed; None for the present time at AWS
+    """
     region = client.meta.region_name
     try:
         answer = client.get_crawler(Name=name)
         now = times.clock(answer)
         ready = answer["Crawler"].get("State", READY) == READY
-        return Sight(ready, list(_crawls(client, name, since or now)), now)
+        return CrawlerStatus(ready, list(_crawls(client, name, since or now)), now)
     except Exception as error:
-        if errors.passes_by_itself(error):
+        if errors.is_transient(error):
             raise
         if errors.code(error) == errors.NOT_FOUND:
             raise errors.NotFound(
-                f"Glue has no crawler {name!r} in {region}. Look at crawler_name and region_name; "
-                f"`aws glue list-crawlers --region {region}` shows what there is."
+                f"Glue has no crawler {name!r} in {region}. Check crawler_name and region_name; "
+                f"`aws glue list-crawlers --region {region}` lists the crawlers."
             ) from error
-        raise errors.refusal(error, f"look at the crawler {name!r} in {region}") from error
+        raise errors.refusal(error, f"get the crawler {name!r} in {region}") from error
 
 
 def failure(crawl: Crawl, *, region: str, partition: str) -> str:
-    """What a person is told of a crawl that ended without success."""
+    """Return the message about a crawl that ended without success, with links to the crawler and its log."""
     reason = crawl.error_message or "Glue gives no reason"
     stream = crawl.log_stream or crawl.crawler_name
     return "\n".join(
@@ -221,11 +237,11 @@ def failure(crawl: Crawl, *, region: str, partition: str) -> str:
 
 
 def _start(client: Any, name: str) -> bool:
-    """Start the crawler; False when somebody else did: the next look says whether that crawl covers."""
+    """Start the crawler; return False if it runs already: the next poll shows whether that crawl covers the load."""
     try:
         client.start_crawler(Name=name)
     except Exception as error:
-        if errors.passes_by_itself(error):
+        if errors.is_transient(error):
             raise
         if errors.code(error) == CRAWLER_RUNNING:
             return False
@@ -233,8 +249,8 @@ def _start(client: Any, name: str) -> bool:
     return True
 
 
-def _chosen(search: Search, crawls: Sequence[Crawl]) -> Crawl | None:
-    """The crawl that decides: the first success of those that cover, else the newest of those that are to be judged."""
+def _covering(search: Search, crawls: Sequence[Crawl]) -> Crawl | None:
+    """Return the first successful crawl that covers the load, else the newest that covers it; None if there is none."""
     covering = sorted((crawl for crawl in crawls if _covers(search, crawl)), key=lambda crawl: crawl.started)
     succeeded = [crawl for crawl in covering if crawl.succeeded]
     return succeeded[0] if succeeded else (covering[-1] if covering else None)
@@ -245,22 +261,22 @@ def _covers(search: Search, crawl: Crawl) -> bool:
         return True
     if crawl.started < times.moment(search.since or ""):
         return False
-    over_before = (
+    ended_before = (
         crawl.ended and crawl.completed_on and times.moment(crawl.completed_on) < times.moment(search.began or "")
     )
-    # Without leave to start another, a failure is the answer whenever it happened.
-    return crawl.succeeded or not (over_before and search.may_start)
+    # Where no other crawl may be started, a failure decides, whenever it happened.
+    return crawl.succeeded or not (ended_before and search.may_start)
 
 
 def _crawls(client: Any, name: str, since: datetime) -> Iterator[Crawl]:
-    """The crawls that may matter: newest first as AWS lists them, until a page ends before ``since``."""
+    """Yield the crawls, newest first as AWS lists them, until a page ends before ``since``."""
     request: dict[str, Any] = {"CrawlerName": name, "MaxResults": 100}
     while True:
         answer = client.list_crawls(**request)
-        page = [Crawl.of(name, crawl) for crawl in answer.get("Crawls") or ()]
+        page = [Crawl.from_api(name, crawl) for crawl in answer.get("Crawls") or ()]
         yield from page
         starts = [crawl.started for crawl in page]
-        # The order is not documented: a page that is not newest first is no reason to stop.
+        # The order is not documented: a page that is not newest first does not end the list.
         past = bool(starts) and starts == sorted(starts, reverse=True) and starts[-1] < since
         if past or not answer.get("NextToken"):
             return

@@ -1,4 +1,4 @@
-"""Which AWS errors pass by themselves, and what a person is told of the others."""
+"""AWS errors: the transient ones, after which a wait goes on, and the messages of the others."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from botocore import exceptions as botocore_errors
 
-# Error codes after which the same call may well succeed. OperationTimeoutException comes with HTTP 400.
-PASSING_CODES = frozenset(
+from airflow_lakehouse_provider.errors import LakehouseError
+
+# Error codes after which the same call may succeed. OperationTimeoutException comes with HTTP 400.
+TRANSIENT_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
         "ConcurrentModificationException",
@@ -39,8 +41,8 @@ PASSING_CODES = frozenset(
     }
 )
 
-# Failures before or instead of an answer: connections, cut replies, credentials being renewed.
-PASSING_KINDS: tuple[type[BaseException], ...] = (
+# Errors before or instead of an answer: connections, cut replies, credentials being renewed.
+TRANSIENT_TYPES: tuple[type[BaseException], ...] = (
     botocore_errors.ConnectionError,
     botocore_errors.HTTPClientError,
     botocore_errors.IncompleteReadError,
@@ -51,7 +53,7 @@ PASSING_KINDS: tuple[type[BaseException], ...] = (
 )
 
 CONCURRENT_RUNS = "ConcurrentRunsExceededException"
-# Glue's refusals of a start for want of room: nothing was started, and a slot comes free.
+# Glue's refusals of a start for lack of room: nothing was started, and a slot comes free.
 NO_ROOM = frozenset(
     {
         CONCURRENT_RUNS,
@@ -66,7 +68,7 @@ NO_ROOM = frozenset(
 THROTTLING = NO_ROOM - {CONCURRENT_RUNS, "ResourceNumberLimitExceededException"}
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 
-# Failures of a request that was never sent.
+# Errors of a request that was never sent.
 _UNSENT: tuple[type[BaseException], ...] = (
     botocore_errors.EndpointConnectionError,
     botocore_errors.ConnectTimeoutError,
@@ -75,14 +77,14 @@ _UNSENT: tuple[type[BaseException], ...] = (
     botocore_errors.MetadataRetrievalError,
 )
 
-# What to do about an error code that does not pass.
+# What to do about an error code that is not transient.
 ADVICE = {
     "AccessDeniedException": "Allow this action in the role that Airflow's connection uses.",
     "AccessDenied": "Allow this action in the role that Airflow's connection uses.",
     "UnauthorizedException": "Allow this action in the role that Airflow's connection uses.",
-    "UnrecognizedClientException": "Look at the credentials of Airflow's AWS connection.",
-    "InvalidClientTokenId": "Look at the credentials of Airflow's AWS connection.",
-    "InvalidSignatureException": "Look at the credentials of Airflow's AWS connection, and at this machine's clock.",
+    "UnrecognizedClientException": "Check the credentials of Airflow's AWS connection.",
+    "InvalidClientTokenId": "Check the credentials of Airflow's AWS connection.",
+    "InvalidSignatureException": "Check the credentials of Airflow's AWS connection, and at this machine's clock.",
     "ConcurrentRunsExceededException": "Raise the job's maximum concurrency, or wait for its other runs to end.",
     "ResourceNumberLimitExceededException": "Wait for other runs to end, or ask AWS to raise the account's limit.",
 }
@@ -91,52 +93,55 @@ NOT_FOUND = "EntityNotFoundException"
 BAD_REQUESTS = frozenset({NOT_FOUND, "InvalidInputException", "ParamValidationError", "ValidationException"})
 
 
-class AwsFailure(RuntimeError):
-    """AWS refused, and asking again does not help; says in a sentence what, and what to do."""
+class AwsFailure(LakehouseError, RuntimeError):
+    """AWS refuses a call, and a repetition does not help; the message is a sentence: what, why, what to do."""
 
 
 class BadRequest(AwsFailure):
-    """What was asked for cannot be: the same request will never do."""
+    """AWS refuses a request that can never succeed, so that a retry of the task is of no use."""
 
 
 class NotFound(BadRequest):
-    """What was named does not exist."""
+    """A resource that was named does not exist."""
 
 
 def code(error: BaseException) -> str:
-    """AWS's error code, or the name of the error's class when AWS did not answer."""
+    """Return AWS's error code, or the name of the error's class when AWS did not answer."""
     response: Any = getattr(error, "response", None)
     if isinstance(error, botocore_errors.ClientError) and isinstance(response, dict):
         return str(response.get("Error", {}).get("Code") or "Unknown")
     return type(error).__name__
 
 
-def passes_by_itself(error: BaseException) -> bool:
-    """Whether the same call may succeed later with nothing done about it."""
+def is_transient(error: BaseException) -> bool:
+    """Return True if the same call may succeed later, with nothing done about it."""
     if isinstance(error, botocore_errors.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code(error) in PASSING_CODES or status >= 500 or status == 429
+        return code(error) in TRANSIENT_CODES or status >= 500 or status == 429
     # A gateway's HTML page instead of an answer cannot be parsed.
-    return isinstance(error, PASSING_KINDS) or type(error).__name__ == "ResponseParserError"
+    return isinstance(error, TRANSIENT_TYPES) or type(error).__name__ == "ResponseParserError"
 
 
 def never_arrived(error: BaseException) -> bool:
-    """Whether AWS has surely not done what was asked, and may do it when asked again."""
+    """Return True if AWS has surely not acted on the request, so that it can be repeated."""
     return isinstance(error, _UNSENT) or code(error) in EXPIRED
 
 
-def sentence(error: BaseException, doing: str) -> str:
-    """Why ``doing`` ("start the Glue job x in us-east-1") did not come about, and what to do."""
+def sentence(error: BaseException, action: str) -> str:
+    """Return why an action failed, and what to do.
+
+    :param action: such as "start the Glue job x in us-east-1"
+    """
     name, text = code(error), str(error)
     if isinstance(error, botocore_errors.ClientError):
         text = str(error.response.get("Error", {}).get("Message") or text)
-    said = f"Could not {doing}: {name}: {text.rstrip('. ')}."
-    return f"{said} {ADVICE[name]}" if name in ADVICE else said
+    message = f"Could not {action}: {name}: {text.rstrip('. ')}."
+    return f"{message} {ADVICE[name]}" if name in ADVICE else message
 
 
-def refusal(error: Exception, doing: str) -> AwsFailure:
-    """The same as an exception to raise."""
+def refusal(error: Exception, action: str) -> AwsFailure:
+    """Return the same as an exception to raise."""
     if isinstance(error, AwsFailure):
         return error
-    kind = BadRequest if code(error) in BAD_REQUESTS else AwsFailure
-    return kind(sentence(error, doing))
+    refused = BadRequest if code(error) in BAD_REQUESTS else AwsFailure
+    return refused(sentence(error, action))

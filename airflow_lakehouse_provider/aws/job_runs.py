@@ -1,4 +1,4 @@
-"""Glue job runs: the one table of their states, starting, looking, stopping, and what an ended one is told as."""
+"""Glue job runs: the table of their states, getting, listing and stopping them, and the message about a failed one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from airflow_lakehouse_provider.aws import console, errors, times
 from airflow_lakehouse_provider.aws.run_key import ARGUMENT, RunKey
 
 
-class State(NamedTuple):
+class JobRunState(NamedTuple):
+    """The meaning of a job run's state."""
+
     ended: bool
     succeeded: bool = False
     stopping: bool = False
@@ -19,27 +21,27 @@ class State(NamedTuple):
 
 # https://docs.aws.amazon.com/glue/latest/webapi/API_JobRun.html
 STATES = {
-    "STARTING": State(ended=False),
-    "RUNNING": State(ended=False),
-    "STOPPING": State(ended=False, stopping=True),
-    "WAITING": State(ended=False),  # queued, where the job has run queuing on
-    "SUCCEEDED": State(ended=True, succeeded=True),
-    "STOPPED": State(ended=True),
-    "FAILED": State(ended=True),
-    "TIMEOUT": State(ended=True),
-    "ERROR": State(ended=True),
-    "EXPIRED": State(ended=True),
+    "STARTING": JobRunState(ended=False),
+    "RUNNING": JobRunState(ended=False),
+    "STOPPING": JobRunState(ended=False, stopping=True),
+    "WAITING": JobRunState(ended=False),  # queued, where the job has run queuing on
+    "SUCCEEDED": JobRunState(ended=True, succeeded=True),
+    "STOPPED": JobRunState(ended=True),
+    "FAILED": JobRunState(ended=True),
+    "TIMEOUT": JobRunState(ended=True),
+    "ERROR": JobRunState(ended=True),
+    "EXPIRED": JobRunState(ended=True),
 }
-# A state that AWS adds one day is waited out: taking it for an end would start a second writer.
-_UNKNOWN = State(ended=False)
+# A state that AWS adds one day does not count as ended: that would start a second writer.
+_UNKNOWN = JobRunState(ended=False)
 
 _LOG_GROUP = "/aws-glue/jobs"
-PAGE = 200  # the most that GetJobRuns gives at once
+PAGE = 200  # the most that GetJobRuns returns at once
 
 
 @dataclass(frozen=True)
 class JobRun:
-    """A job run as Glue tells it, in plain JSON types; times are ISO 8601 in UTC."""
+    """A job run as Glue returns it, in plain JSON types; times are ISO 8601 in UTC."""
 
     job_name: str
     run_id: str
@@ -54,10 +56,10 @@ class JobRun:
     arguments: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, run: Mapping[str, Any]) -> JobRun:
-        """A run of GetJobRun's or GetJobRuns' shape."""
+    def from_api(cls, run: Mapping[str, Any]) -> JobRun:
+        """Return the run of an entry of GetJobRun or GetJobRuns."""
         seconds, capacity = run.get("ExecutionTime"), run.get("MaxCapacity")
-        used = run.get("DPUSeconds")  # only of FLEX and auto-scaled runs
+        used = run.get("DPUSeconds")  # given for FLEX and auto-scaled runs only
         if used is None and seconds is not None and capacity is not None:
             used = float(seconds) * float(capacity)
         return cls(
@@ -75,20 +77,20 @@ class JobRun:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types; without the arguments, which may be long and are of no use to a task that resumes."""
+        """Return it in plain JSON types, without the arguments, which may be long and which no resumed task needs."""
         # Not asdict, which copies deeply: a thousand of them at once would hold up a triggerer.
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "arguments"}
 
     @property
     def key(self) -> RunKey | None:
-        """The key of the task that started it; None where it was none of ours."""
+        """The run key of the task that started it; None if this provider did not."""
         return RunKey.parse(self.arguments.get(ARGUMENT))
 
     @property
     def order(self) -> tuple[str, str]:
-        """By which every observer puts runs in the same order: their start at AWS, then their id.
+        """The sort key by which every task puts runs in the same order: their start at AWS, then their id.
 
-        A run that waits in Glue's queue has no start yet, and comes last.
+        A run that waits in Glue's queue has not started yet, and comes last.
         """
         return self.started_on or "9999", self.run_id
 
@@ -116,15 +118,17 @@ class JobRun:
 
 
 def pages(client: Any, job_name: str, since: datetime | None = None) -> Iterator[tuple[list[JobRun], datetime]]:
-    """The job's runs, newest first, a page at a time, each with the time at AWS; those that began before ``since`` may
-    be left out."""
+    """Yield the job's runs, newest first, a page at a time, each with the time at AWS.
+
+    :param since: runs that started earlier may be left out
+    """
     request: dict[str, Any] = {"JobName": job_name, "MaxResults": PAGE}
     while True:
         answer = client.get_job_runs(**request)
-        runs = [JobRun.of(run) for run in answer.get("JobRuns") or ()]
+        runs = [JobRun.from_api(run) for run in answer.get("JobRuns") or ()]
         yield runs, times.clock(answer)
         starts = [times.moment(run.started_on) for run in runs if run.started_on]
-        # Newest first is what AWS does, not what it promises: a page in another order is no reason to stop.
+        # The order is not documented: a page that is not newest first does not end the list.
         past = since is not None and starts and starts == sorted(starts, reverse=True) and starts[-1] < since
         if past or not answer.get("NextToken"):
             return
@@ -132,65 +136,70 @@ def pages(client: Any, job_name: str, since: datetime | None = None) -> Iterator
 
 
 def no_such_job(client: Any, job_name: str) -> errors.NotFound:
+    """Return the error for a job that does not exist."""
     region = client.meta.region_name
     return errors.NotFound(
-        f"Glue has no job {job_name!r} in {region}. Look at job_name and region_name; "
-        f"`aws glue list-jobs --region {region}` shows what there is."
+        f"Glue has no job {job_name!r} in {region}. Check job_name and region_name; "
+        f"`aws glue list-jobs --region {region}` lists the jobs."
     )
 
 
-def look(client: Any, job_name: str, run_id: str) -> JobRun:
-    """The run as it is now.
+def get(client: Any, job_name: str, run_id: str) -> JobRun:
+    """Return the run as it is now.
 
-    :raises errors.AwsFailure: AWS does not tell, and asking again does not help; what passes by itself is raised as is
+    :raises errors.AwsFailure: AWS refuses the call; transient errors are raised unchanged
     """
     try:
-        return JobRun.of(client.get_job_run(JobName=job_name, RunId=run_id)["JobRun"])
+        return JobRun.from_api(client.get_job_run(JobName=job_name, RunId=run_id)["JobRun"])
     except Exception as error:
-        if errors.passes_by_itself(error):
+        if errors.is_transient(error):
             raise
-        doing = f"look at run {run_id} of the Glue job {job_name!r} in {client.meta.region_name}"
-        raise errors.refusal(error, doing) from error
+        action = f"get run {run_id} of the Glue job {job_name!r} in {client.meta.region_name}"
+        raise errors.refusal(error, action) from error
 
 
 def stop(client: Any, job_name: str, run_id: str) -> None:
-    """Ask Glue to stop the run; one that has ended is left as it is.
+    """Stop the run; do nothing if it has ended.
 
     :raises errors.AwsFailure: Glue did not accept it
     """
-    doing = f"stop run {run_id} of the Glue job {job_name!r} in {client.meta.region_name}"
+    action = f"stop run {run_id} of the Glue job {job_name!r} in {client.meta.region_name}"
     try:
         answer = client.batch_stop_job_run(JobName=job_name, JobRunIds=[run_id])
     except Exception as error:
-        raise errors.refusal(error, doing) from error
+        raise errors.refusal(error, action) from error
     for failed in answer.get("Errors") or ():
         detail = failed.get("ErrorDetail") or {}
-        if not look(client, job_name, run_id).ended:
-            raise errors.AwsFailure(f"Could not {doing}: {detail.get('ErrorCode')}: {detail.get('ErrorMessage')}")
+        if not get(client, job_name, run_id).ended:
+            raise errors.AwsFailure(f"Could not {action}: {detail.get('ErrorCode')}: {detail.get('ErrorMessage')}")
 
 
 def log_tail(logs: Any, group: str, stream: str, lines: int) -> list[str]:
-    """The last lines of a log stream.
+    """Return the last lines of a log stream.
 
-    :param logs: a client of CloudWatch Logs
+    :param logs: a boto3 client of CloudWatch Logs
     """
     if lines <= 0:
         return []
     answer = logs.get_log_events(
         logGroupName=group, logStreamName=stream, limit=min(lines, 10_000), startFromHead=False
     )
-    said = [line for event in answer["events"] for line in str(event["message"]).rstrip("\n").split("\n")]
-    return said[-lines:]
+    found = [line for event in answer["events"] for line in str(event["message"]).rstrip("\n").split("\n")]
+    return found[-lines:]
 
 
-def failure(run: JobRun, month: object, *, region: str, partition: str, tail: Sequence[str] = ()) -> str:
-    """What a person is told of a run that ended without success."""
+def failure(run: JobRun, subject: object, *, region: str, partition: str, tail: Sequence[str] = ()) -> str:
+    """Return the message about a run that ended without success, with links to the run and its log.
+
+    :param subject: what the run was for, such as a month
+    :param tail: the last lines of its error log
+    """
     reason = run.error_message or "Glue gives no reason"
-    told = [
-        f"Run {run.run_id} of the Glue job {run.job_name!r} for {month} ended {run.state}: {reason.strip()}",
+    text = [
+        f"Run {run.run_id} of the Glue job {run.job_name!r} for {subject} ended {run.state}: {reason.strip()}",
         f"Run: {console.job_run(region, partition, run.job_name, run.run_id)}",
         f"Error log: {console.log_stream(region, partition, *run.error_log)}",
     ]
     if tail:
-        told += [f"Its last {len(tail)} lines:", *(f"    {line}" for line in tail)]
-    return "\n".join(told)
+        text += [f"Its last {len(tail)} lines:", *(f"    {line}" for line in tail)]
+    return "\n".join(text)

@@ -1,6 +1,6 @@
-"""What a run leaves behind for a person: the script's report, a JSON object in S3, and the end of its error log.
+"""The output of a run: the script's report, a JSON object in S3, and its error log.
 
-Neither takes anything from what became of the run: what cannot be read is said, and that is all.
+Neither changes the result of the task: one that cannot be read is logged.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from typing import Any
 
 from airflow_lakehouse_provider.aws import job_runs
 from airflow_lakehouse_provider.aws.job_runs import JobRun
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
-_LONGEST = 1 << 20
+_LONGEST = 1 << 20  # bytes
 
 
 def report_or_none(s3: Callable[[], Any], uri: str | None, log: Any) -> dict[str, Any] | None:
-    """The object at ``s3://bucket/key``.
+    """Return the report at ``s3://bucket/key``; None where there is no address, or no report that can be read.
 
-    :param s3: gives a client of S3
+    :param s3: returns a boto3 client of S3
     """
     if not uri:
         return None
     try:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        bucket, key = split_s3_uri(uri)
         body = s3().get_object(Bucket=bucket, Key=key)["Body"].read(_LONGEST + 1)
         if len(body) > _LONGEST:
             raise ValueError(f"it is longer than {_LONGEST} bytes")
@@ -37,9 +38,9 @@ def report_or_none(s3: Callable[[], Any], uri: str | None, log: Any) -> dict[str
 
 
 def error_log(logs: Callable[[], Any], run: JobRun, lines: int) -> list[str]:
-    """The last lines of the run's error log.
+    """Return the last lines of the run's error log, or why it could not be read.
 
-    :param logs: gives a client of CloudWatch Logs
+    :param logs: returns a boto3 client of CloudWatch Logs
     """
     try:
         return job_runs.log_tail(logs(), *run.error_log, lines)

@@ -1,7 +1,7 @@
-"""The run key: which task, in which of its generations, a job run was started by; it travels in the run's arguments.
+"""The run key: the task and its generation that started a job run; it travels in the run's arguments.
 
-StartJobRun has no idempotency token. A key among the arguments, looked up with GetJobRuns, does for one: a retry finds
-the run whose start it never heard of, and a clear tells its own runs from those of before.
+StartJobRun has no idempotency token. A key among the arguments, looked up with GetJobRuns, replaces it: a retry finds
+the run whose id it never got, and a cleared task distinguishes its runs from earlier ones.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class RunKey:
     max_tries: int
 
     def __str__(self) -> str:
-        """Text without a blank, a quote or a brace: nothing on the way to a script takes it for syntax."""
+        """Return text without blanks, quotes and braces, which nothing on the way to a script takes for syntax."""
         fields = (self.dag_id, self.task_id, self.run_id, self.run_started, str(self.map_index), str(self.max_tries))
         return "/".join((_VERSION, *(quote(field, safe="") for field in fields)))
 
     @classmethod
     def parse(cls, text: str | None) -> RunKey | None:
-        """The key that was written so; None for any other text."""
+        """Return the key that ``str`` made this text of; None for any other text."""
         version, *fields = (text or "").split("/")
         if version != _VERSION or len(fields) != 6:
             return None
@@ -49,10 +49,10 @@ class RunKey:
             return None
 
     def follows(self, other: RunKey) -> bool:
-        """Whether this is a later generation of the same task: cleared since, perhaps with its whole DAG run.
+        """Return True if this is a later generation of the same task: cleared since, perhaps with its whole DAG run.
 
         A clear raises max_tries; clearing an ended DAG run moves its start too. An equal max_tries with another start
-        is a DAG run made anew or another Airflow's: nothing that this task may stop.
+        belongs to a DAG run that was created anew, or to another Airflow: nothing that this task may stop.
         """
         mine = (self.dag_id, self.task_id, self.run_id, self.map_index)
         theirs = (other.dag_id, other.task_id, other.run_id, other.map_index)

@@ -1,4 +1,4 @@
-"""AWS's times, as text that travels: ISO 8601 in UTC; and AWS's own clock."""
+"""AWS's times as ISO 8601 text in UTC, and AWS's own clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def text(moment: datetime | float | None) -> str | None:
-    """ISO 8601 in UTC, with its zone."""
+    """Return a time as ISO 8601 text in UTC."""
     if moment is None:
         return None
     if not isinstance(moment, datetime):
@@ -19,18 +19,18 @@ def text(moment: datetime | float | None) -> str | None:
 
 
 def moment(iso: str) -> datetime:
-    """What ``text`` wrote."""
+    """Return the time of ISO 8601 text; UTC where it names no zone."""
     found = datetime.fromisoformat(iso.replace("Z", "+00:00"))
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def now() -> datetime:
-    """This machine's time, for bounds that do not have to be AWS's."""
+    """Return this machine's time, for bounds that need not be AWS's."""
     return datetime.now(timezone.utc)
 
 
 def clock(response: dict[str, Any]) -> datetime:
-    """The time at AWS when it gave this answer, to the second; this machine's where the answer does not say."""
+    """Return the time at AWS at this response, to the second; this machine's where its headers hold none."""
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         return parsedate_to_datetime(headers["date"]).astimezone(timezone.utc)

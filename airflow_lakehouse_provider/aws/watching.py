@@ -1,4 +1,4 @@
-"""What the shared pollers ask: a job's runs, by pages for all who wait; and one crawler's crawls."""
+"""The sources of the shared pollers: a job's runs, by pages for all waits at once; and one crawler's crawls."""
 
 from __future__ import annotations
 
@@ -11,85 +11,94 @@ from typing import Any
 from airflow_lakehouse_provider.aws import crawls, errors, job_runs, start_once, times
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.polling import Answers
-from airflow_lakehouse_provider.aws.start_once import Claim, Memory, Step
+from airflow_lakehouse_provider.aws.start_once import Claim, StartDecision, StartState
 
-# A run this near its usual duration, as a share of it, is looked at more often.
+# A run whose age is between these shares of the usual duration is polled more often.
 _NEAR_END = (0.85, 1.15)
-# Runs that no page holds any more are looked at one by one, so many a round.
+# Runs that are on none of the pages are looked up one by one, so many a round.
 _SINGLE = 25
-# As many are cheaper to look at one by one than by another page.
+# So few are cheaper to look up one by one than by another page.
 _FEW = 1
 
 
 @dataclass(frozen=True)
-class Run:
-    """Question: how is this run?"""
+class RunQuestion:
+    """The question: the state of a run."""
 
     run_id: str
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Question: may the claim go on, by starting, stopping or taking a run?
+class TurnQuestion:
+    """The question: the decision about a claim.
 
-    :ivar token: tells claims apart
+    :ivar key: the claim's run key
     """
 
-    token: str
+    key: str
 
 
-class JobRuns:
-    """A job's runs: all that is asked of them is answered by one walk over the newest pages, where that is cheaper."""
+_Question = RunQuestion | TurnQuestion
+_Answers = Answers[_Question, JobRun | StartDecision]
+
+
+class JobRunSource:
+    """A job's runs: all questions of a round are answered by the newest pages of GetJobRuns, where that is cheaper."""
 
     def __init__(self, job_name: str) -> None:
         self._job_name = job_name
-        self._claims: dict[str, tuple[Claim, Memory]] = {}
+        self._claims: dict[str, tuple[Claim, StartState]] = {}
         self._began: dict[str, str] = {}
-        self._usual: float | None = None
-        self._turn = 0
+        self._usual: float | None = None  # duration in seconds
+        self._next = 0  # the first of the single look-ups of the next round
 
-    def claim(self, claim: Claim, memory: Memory) -> Turn:
-        """The question of a claim."""
-        self._claims[str(claim.key)] = claim, memory
-        return Turn(str(claim.key))
+    def claim(self, claim: Claim, state: StartState) -> TurnQuestion:
+        """Return the question of a claim, which is decided by the given state at first, then by its own."""
+        self._claims[str(claim.key)] = claim, state
+        return TurnQuestion(str(claim.key))
 
-    def mark(self, answer: JobRun | Step) -> str:
-        return answer.state if isinstance(answer, JobRun) else f"{answer.waits} {answer.doing}"
+    def mark(self, answer: JobRun | StartDecision) -> str:
+        return answer.state if isinstance(answer, JobRun) else f"{answer.waits} {answer.message}"
 
-    def look(self, client: Any, questions: Collection[Run | Turn]) -> Answers[Run | Turn, JobRun | Step]:
-        answers: Answers[Run | Turn, JobRun | Step] = Answers(calls=0)
-        wanted = {question.run_id for question in questions if isinstance(question, Run)}
-        turns = [question for question in questions if isinstance(question, Turn)]
-        runs = self._walk(client, wanted, bool(turns), answers)
+    def look(self, client: Any, questions: Collection[_Question]) -> _Answers:
+        answers: _Answers = Answers(calls=0)
+        wanted = {question.run_id for question in questions if isinstance(question, RunQuestion)}
+        turns = [question for question in questions if isinstance(question, TurnQuestion)]
+        runs = self._pages(client, wanted, bool(turns), answers)
         missing = sorted(wanted - runs.keys())
-        for run_id in (missing[self._turn :] + missing[: self._turn])[:_SINGLE]:
+        for run_id in (missing[self._next :] + missing[: self._next])[:_SINGLE]:
             self._single(client, run_id, runs, answers)
-        self._turn = (self._turn + _SINGLE) % max(1, len(missing))
+        self._next = (self._next + _SINGLE) % max(1, len(missing))
 
         for run_id in wanted & runs.keys():
-            answers.found[Run(run_id)] = runs[run_id]
+            answers.found[RunQuestion(run_id)] = runs[run_id]
         for turn in turns:
-            claim, memory = self._claims[turn.token]
+            claim, state = self._claims[turn.key]
             try:
-                step = start_once.decide(claim, memory, list(runs.values()))
+                decision = start_once.decide(claim, state, list(runs.values()))
             except errors.AwsFailure as error:
                 answers.failed[turn] = error
                 continue
-            self._claims[turn.token] = claim, step.memory
-            answers.found[turn] = step
+            self._claims[turn.key] = claim, decision.state
+            answers.found[turn] = decision
         self._began = {run_id: runs[run_id].started_on or "" for run_id in wanted & runs.keys()}
         answers.soon = any(self._near_end(runs[run_id]) for run_id in wanted & runs.keys())
         return answers
 
-    def _walk(
-        self, client: Any, wanted: set[str], every: bool, answers: Answers[Run | Turn, JobRun | Step]
+    def _pages(
+        self,
+        client: Any,
+        wanted: set[str],
+        every: bool,
+        answers: _Answers,
     ) -> dict[str, JobRun]:
-        """The runs of the newest pages: as far as they help, or all that may be active.
+        """Return the runs of the newest pages, as far as they help.
 
-        :param every: whether all that may be active are wanted
+        :param wanted: ids of the runs that are asked for
+        :param every: whether all runs that may be active are needed
         """
         runs: dict[str, JobRun] = {}
-        # A first look takes a page in any case: it tells how long this job's runs usually take.
+        # The first round takes a page in any case: it shows how long this job's runs usually take.
         if not every and len(wanted) <= _FEW and self._usual is not None:
             return runs
         known = [self._began.get(run_id) for run_id in wanted]
@@ -105,22 +114,26 @@ class JobRuns:
                 if not every and (missing <= _FEW or (not useful and missing <= _SINGLE)):
                     break
         except Exception as error:
-            raise start_once.refused(client, self._job_name, error) from error
+            raise start_once.list_error(client, self._job_name, error) from error
         lasted = [run.execution_seconds for run in runs.values() if run.succeeded and run.execution_seconds]
         self._usual = float(median(lasted[:12])) if lasted else self._usual or 0.0
         return runs
 
     def _single(
-        self, client: Any, run_id: str, runs: dict[str, JobRun], answers: Answers[Run | Turn, JobRun | Step]
+        self,
+        client: Any,
+        run_id: str,
+        runs: dict[str, JobRun],
+        answers: _Answers,
     ) -> None:
         answers.calls += 1
         try:
-            runs[run_id] = job_runs.look(client, self._job_name, run_id)
+            runs[run_id] = job_runs.get(client, self._job_name, run_id)
         except errors.AwsFailure as error:
-            answers.failed[Run(run_id)] = error
+            answers.failed[RunQuestion(run_id)] = error
         except Exception:
             if answers.calls == 1:
-                raise  # nothing was answered at all: the poller waits longer, and says so
+                raise  # nothing was answered at all: the poller waits longer, and logs it
 
     def _near_end(self, run: JobRun) -> bool:
         if run.ended or not self._usual or not run.started_on:
@@ -129,19 +142,19 @@ class JobRuns:
         return _NEAR_END[0] <= age / self._usual <= _NEAR_END[1]
 
 
-class Crawls:
-    """One crawler: a look at it and its crawls answers all searches, and one start serves all that need one."""
+class CrawlSource:
+    """One crawler: two calls a round answer all searches, and one start serves all that need one."""
 
     def __init__(self, crawler_name: str) -> None:
         self._crawler_name = crawler_name
-        self._going: dict[crawls.Search, crawls.Search] = {}
+        self._searches: dict[crawls.Search, crawls.Search] = {}
 
-    def mark(self, answer: crawls.Step) -> str:
-        return f"{answer.ended} {answer.doing}"
+    def mark(self, answer: crawls.CrawlDecision) -> str:
+        return f"{answer.ended} {answer.message}"
 
-    def look(self, client: Any, questions: Collection[crawls.Search]) -> Answers[crawls.Search, crawls.Step]:
-        searches = {question: self._going.get(question, question) for question in questions}
-        steps = crawls.advance_all(client, self._crawler_name, list(searches.values()))
-        found = dict(zip(searches, steps, strict=True))
-        self._going = {question: step.search for question, step in found.items()}
+    def look(self, client: Any, questions: Collection[crawls.Search]) -> Answers[crawls.Search, crawls.CrawlDecision]:
+        searches = {question: self._searches.get(question, question) for question in questions}
+        decisions = crawls.advance_all(client, self._crawler_name, list(searches.values()))
+        found = dict(zip(searches, decisions, strict=True))
+        self._searches = {question: decision.search for question, decision in found.items()}
         return Answers(found=found, calls=2)

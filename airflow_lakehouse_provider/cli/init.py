@@ -9,9 +9,9 @@ import click
 
 from airflow_lakehouse_provider import starter
 
-# What tools leave behind in a used checkout, and what has nothing to do with a user's lakehouse.
+# Files that tools leave behind in a used checkout, and those that are no part of a user's lakehouse.
 LEFT_BEHIND = shutil.ignore_patterns(
-    *("__pycache__", "*.pyc", "target", "logs", "dbt_packages", ".user.yml", ".env", ".passwords.json"),
+    *(*starter.LEFT_BEHIND, "*.pyc", ".env", ".passwords.json"),
     *(".terraform*", "*.tfstate*", "*.tfplan", "*.auto.tfvars.json"),
 )
 

@@ -1,1 +1,1 @@
-"""Running dbt and understanding what it says. But for profile.py free of Airflow, and never imports dbt."""
+"""dbt on Athena: its command line, its process, its results. Never imports dbt, nor Airflow except in profile.py."""

@@ -1,4 +1,4 @@
-"""run_results.json and sources.json into what each node came to, counted and put into words."""
+"""The results of dbt's nodes, read from run_results.json or sources.json, counted and summarised."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-# How many failures a sentence names, and how much goes into XCom: the artifacts have all of it.
+from airflow_lakehouse_provider.errors import LakehouseError
+
+# The most failures that a sentence names, and the most that goes into XCom: the artifacts have all of it.
 NAMED_FAILURES = 10
 MESSAGE_CHARACTERS = 1000
 MOST_NODES, MOST_FAILURES = 500, 100
 
-# A status of dbt's -> what it means here
+# Statuses of dbt's
 FAILED_DATA = frozenset({"fail"})
 FAILED_QUERY = frozenset({"error", "runtime error", "partial success"})
 NOUNS = {
@@ -29,18 +31,18 @@ NOUNS = {
 }
 
 
-class ArtifactError(RuntimeError):
+class ArtifactError(LakehouseError):
     """An artifact of dbt's cannot be read; the message names it."""
 
 
 @dataclass(frozen=True)
-class NodeOutcome:
-    """What became of a node.
+class NodeResult:
+    """The result of a node.
 
     :param status: dbt's own: success, error, skipped, pass, fail, warn, partial success, no-op, runtime error
-    :param rows: rows written, or of a test the rows it found; None where nothing tells
-    :param query_id: the Athena query that it started last
-    :param kept_in: of a test with store_failures, the table of what it found
+    :param rows: rows written, or of a test the rows it found; None where dbt does not report them
+    :param query_id: its last Athena query
+    :param kept_in: of a test with store_failures, the table of the rows it found
     """
 
     unique_id: str
@@ -53,14 +55,15 @@ class NodeOutcome:
     kept_in: str | None = None
 
     @property
-    def kind(self) -> str:
+    def resource_type(self) -> str:
+        """dbt's type of the node: model, test, source and so on."""
         return self.unique_id.partition(".")[0]
 
     @property
     def name(self) -> str:
-        """The node's name without kind and package; of a generic test without dbt's hash, of a source with table."""
+        """The node's name without type and package; of a generic test without dbt's hash, of a source with table."""
         parts = self.unique_id.split(".")
-        if self.kind == "test" and len(parts) == 4:
+        if self.resource_type == "test" and len(parts) == 4:
             return parts[2]
         return ".".join(parts[2:]) or self.unique_id
 
@@ -69,33 +72,33 @@ class NodeOutcome:
         return self.status in FAILED_DATA | FAILED_QUERY
 
     @property
-    def is_fact(self) -> bool:
-        """Whether no retry changes it: a test found rows, a source is stale (its "error"), it does not compile."""
-        stale = self.kind == "source" and self.status == "error"
+    def is_permanent(self) -> bool:
+        """True if no retry changes it: a test found rows, a source is stale (its "error"), it does not compile."""
+        stale = self.resource_type == "source" and self.status == "error"
         return self.status in FAILED_DATA or stale or (self.message or "").startswith("Compilation Error")
 
     def __str__(self) -> str:
-        if self.kind in ("test", "unit_test") and self.status in FAILED_DATA:
+        if self.resource_type in ("test", "unit_test") and self.status in FAILED_DATA:
             kept = [f"kept in {self.kept_in}"] if self.kept_in else []
-            rows = [_count(self.rows, "row")] if self.kind == "test" and self.rows else []
+            rows = [_count(self.rows, "row")] if self.resource_type == "test" and self.rows else []
             return f"{self.name} ({', '.join([*rows, *kept])})" if rows or kept else self.name
-        said = " ".join((self.message or "no message").split())
+        message = " ".join((self.message or "no message").split())
         query = f" (Athena query {self.query_id})" if self.query_id else ""
-        return f"{self.name}: {said}{query}"
+        return f"{self.name}: {message}{query}"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of every node of an invocation."""
+class DbtResults:
+    """The results of an invocation's nodes."""
 
-    nodes: tuple[NodeOutcome, ...] = ()
+    nodes: tuple[NodeResult, ...] = ()
     elapsed_seconds: float | None = None
 
     @classmethod
-    def read(cls, file: Path, queries: Mapping[str, str] | None = None) -> Outcome:
+    def read(cls, file: Path, queries: Mapping[str, str] | None = None) -> DbtResults:
         """Read an artifact; one that was never written has no nodes.
 
-        :param queries: the Athena query of each node, which only the log knows
+        :param queries: the Athena query of each node, which only the log names
         :raises ArtifactError: when the file is there and is not what dbt writes
         """
         try:
@@ -118,25 +121,25 @@ class Outcome:
         return dict(sorted(Counter(node.status for node in self.nodes).items()))
 
     @property
-    def failures(self) -> tuple[NodeOutcome, ...]:
-        """Failed nodes: failed queries before facts, which they may have caused."""
-        return tuple(sorted((n for n in self.nodes if n.failed), key=lambda node: node.is_fact))
+    def failures(self) -> tuple[NodeResult, ...]:
+        """The failed nodes: failed queries before permanent failures, which they may have caused."""
+        return tuple(sorted((n for n in self.nodes if n.failed), key=lambda node: node.is_permanent))
 
     @property
-    def only_facts_failed(self) -> bool:
-        """Whether something failed, and a retry would change none of it."""
-        return bool(self.failures) and all(node.is_fact for node in self.failures)
+    def only_permanent_failures(self) -> bool:
+        """True if something failed, and a retry would change none of it."""
+        return bool(self.failures) and all(node.is_permanent for node in self.failures)
 
     def sentence(self) -> str:
-        """What failed, in a line: ``2 of 30 tests failed: unique_fct_trips_trip_id (14 rows), ...``."""
+        """Return the failures in a line: ``2 of 30 tests failed: unique_fct_trips_trip_id (14 rows), ...``."""
         failures = self.failures
         if not failures:
             return f"nothing failed of {_count(len(self.nodes), 'node')}"
         tallies = []
-        for kind in dict.fromkeys(node.kind for node in failures):
-            of_kind = [node for node in self.nodes if node.kind == kind]
-            failed = sum(node.failed for node in of_kind)
-            tallies.append(f"{failed} of {_count(len(of_kind), NOUNS.get(kind, 'node'))} failed")
+        for resource_type in dict.fromkeys(node.resource_type for node in failures):
+            of_type = [node for node in self.nodes if node.resource_type == resource_type]
+            failed = sum(node.failed for node in of_type)
+            tallies.append(f"{failed} of {_count(len(of_type), NOUNS.get(resource_type, 'node'))} failed")
         named = ", ".join(str(node) for node in failures[:NAMED_FAILURES])
         more = f", and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
         skipped = self.counts.get("skipped", 0)
@@ -144,13 +147,14 @@ class Outcome:
         return f"{', '.join(tallies)}: {named}{more}{after}"
 
     def as_mapping(self) -> dict[str, Any]:
-        """For XCom: plain JSON types, long messages and lists cut; failures are the last to go."""
+        """Return the results for XCom: plain JSON types, long messages and lists cut, failures last."""
         nodes = self.nodes
         if len(nodes) > MOST_NODES:
-            kept = set(sorted(range(len(nodes)), key=lambda at: (nodes[at].status in _WELL, at))[:MOST_NODES])
-            nodes = tuple(node for at, node in enumerate(nodes) if at in kept)
+            order = sorted(range(len(nodes)), key=lambda index: (nodes[index].status in _WELL, index))
+            kept = set(order[:MOST_NODES])
+            nodes = tuple(node for index, node in enumerate(nodes) if index in kept)
         return {
-            "nodes": [_told(node) for node in nodes],
+            "nodes": [_node_mapping(node) for node in nodes],
             "counts": self.counts,
             "failures": [_cut(str(node)) for node in self.failures[:MOST_FAILURES]],
         }
@@ -160,19 +164,19 @@ _WELL = frozenset({"success", "pass", "no-op", "skipped"})
 
 
 def merge(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """A run_results.json of all the tries: what was asked for of the first, of each node its last result."""
+    """Return a run_results.json of all the tries: the arguments of the first, the last result of each node."""
     results = {result["unique_id"]: result for result in before["results"]}
     results |= {result["unique_id"]: result for result in now["results"]}
     return {**now, "args": before.get("args") or {}, "results": list(results.values())}
 
 
-def _told(node: NodeOutcome) -> dict[str, Any]:
-    told = {**asdict(node), "message": _cut(node.message)}
-    del told["kept_in"]
-    return told
+def _node_mapping(node: NodeResult) -> dict[str, Any]:
+    mapping = {**asdict(node), "message": _cut(node.message)}
+    del mapping["kept_in"]
+    return mapping
 
 
-def _node(result: Mapping[str, Any], queries: Mapping[str, str]) -> NodeOutcome:
+def _node(result: Mapping[str, Any], queries: Mapping[str, str]) -> NodeResult:
     unique_id = str(result["unique_id"])
     response = result.get("adapter_response") or {}
     rows = result.get("failures")
@@ -182,11 +186,11 @@ def _node(result: Mapping[str, Any], queries: Mapping[str, str]) -> NodeOutcome:
     message = result.get("message") or result.get("error")
     if not message and result.get("max_loaded_at"):
         message = f"last loaded {result['max_loaded_at']}"
-    return NodeOutcome(
+    return NodeResult(
         unique_id=unique_id,
         status=str(result["status"]),
         seconds=round(float(seconds), 3) if seconds is not None else None,
-        # dbt-athena says -1 where Athena counted nothing.
+        # dbt-athena writes -1 where Athena counted nothing.
         rows=int(rows) if rows is not None and int(rows) >= 0 else None,
         bytes_scanned=response.get("data_scanned_in_bytes"),
         query_id=response.get("query_id") or queries.get(unique_id),
@@ -205,6 +209,6 @@ def _cut(message: str | None) -> str | None:
     return message[: MESSAGE_CHARACTERS - 1] + "…"
 
 
-def named(nodes: Iterable[NodeOutcome], status: str) -> list[str]:
-    """The names of the nodes that have a status."""
+def names_with_status(nodes: Iterable[NodeResult], status: str) -> list[str]:
+    """Return the names of the nodes that have a status."""
     return [node.name for node in nodes if node.status == status]

@@ -1,4 +1,4 @@
-"""dbt's commands: which there are, what each takes, and the command line made of it."""
+"""dbt's commands, their arguments, checked, and the command line made of them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow_lakehouse_provider.values import ArgumentError, parse_flag
+
 
 @dataclass(frozen=True)
-class Command:
+class DbtCommand:
     """One of dbt's commands.
 
     :param selects: takes --select, --exclude and --selector, and does nothing for an empty selection
     :param builds: takes --full-refresh
-    :param results: the artifact that tells of each node; None where there is none
-    :param resumes: whether `dbt retry` can go on with it
+    :param results: the artifact with the result of each node; None where there is none
+    :param resumes: whether `dbt retry` can continue it
     """
 
     words: tuple[str, ...]
@@ -29,24 +31,24 @@ class Command:
 COMMANDS = {
     " ".join(command.words): command
     for command in (
-        Command(("run",), builds=True),
-        Command(("test",)),
-        Command(("build",), builds=True),
-        Command(("seed",), builds=True),
-        Command(("snapshot",)),
-        Command(("compile",), builds=True),
-        Command(("parse",), selects=False, results=None, resumes=False),
-        Command(("ls",), results=None, resumes=False),
-        Command(("source", "freshness"), results="sources.json", resumes=False),
-        Command(("docs", "generate"), resumes=False),
-        Command(("run-operation",), selects=False, resumes=False),
-        Command(("deps",), selects=False, results=None, resumes=False),
-        Command(("retry",), selects=False, resumes=False),
-        Command(("clone",), builds=True),
-        Command(("show",), resumes=False),
+        DbtCommand(("run",), builds=True),
+        DbtCommand(("test",)),
+        DbtCommand(("build",), builds=True),
+        DbtCommand(("seed",), builds=True),
+        DbtCommand(("snapshot",)),
+        DbtCommand(("compile",), builds=True),
+        DbtCommand(("parse",), selects=False, results=None, resumes=False),
+        DbtCommand(("ls",), results=None, resumes=False),
+        DbtCommand(("source", "freshness"), results="sources.json", resumes=False),
+        DbtCommand(("docs", "generate"), resumes=False),
+        DbtCommand(("run-operation",), selects=False, resumes=False),
+        DbtCommand(("deps",), selects=False, results=None, resumes=False),
+        DbtCommand(("retry",), selects=False, resumes=False),
+        DbtCommand(("clone",), builds=True),
+        DbtCommand(("show",), resumes=False),
     )
 }
-# What the operator sets itself: given twice, dbt takes the last one, and results would be looked for elsewhere.
+# Options that the operator sets itself: of two, dbt takes the last one, and would write its results elsewhere.
 OWN_FLAGS = frozenset(
     {
         *("--project-dir", "--profiles-dir", "--profile", "--target-path", "--log-path"),
@@ -58,13 +60,9 @@ OWN_FLAGS = frozenset(
 )
 
 
-class ArgumentError(ValueError):
-    """An argument that dbt would not understand; the message names it, its value and what is allowed."""
-
-
 @dataclass(frozen=True)
-class Arguments:
-    """What is asked of dbt, checked.
+class DbtArguments:
+    """A dbt command and its arguments, checked.
 
     :raises ArgumentError: naming the argument, its value and what is allowed
     """
@@ -80,7 +78,7 @@ class Arguments:
     flags: tuple[str, ...] = ()
 
     @classmethod
-    def of(
+    def parse(
         cls,
         *,
         command: str,
@@ -92,8 +90,8 @@ class Arguments:
         threads: int | str | None = None,
         target: str | None = None,
         flags: Sequence[str] | None = None,
-    ) -> Arguments:
-        """Arguments as an operator has them after its templates are rendered: numbers may be digits, lists one text."""
+    ) -> DbtArguments:
+        """Check arguments whose templates are rendered: numbers may be digits, and lists one text."""
         known = _command(command)
         name = " ".join(known.words)
         arguments = cls(
@@ -102,7 +100,7 @@ class Arguments:
             exclude=_selection("exclude", exclude),
             selector=_text("selector", selector),
             vars=_vars(vars),
-            full_refresh=_flag("full_refresh", full_refresh),
+            full_refresh=parse_flag("full_refresh", full_refresh, blank=False),
             threads=_threads(threads),
             target=_text("target", target),
             flags=_flags(flags),
@@ -113,28 +111,30 @@ class Arguments:
         if arguments.selector and (arguments.select or arguments.exclude):
             raise ArgumentError("selector stands alone: dbt ignores select and exclude beside it")
         if arguments.full_refresh and not known.builds:
-            builds = ", ".join(each for each, of in COMMANDS.items() if of.builds)
-            raise ArgumentError(f"dbt {name} takes no full_refresh; these do: {builds}")
+            builds = ", ".join(name for name, command in COMMANDS.items() if command.builds)
+            raise ArgumentError(f"dbt {arguments.command} takes no full_refresh; these do: {builds}")
         if name == "run-operation" and not arguments.flags:
             raise ArgumentError("dbt run-operation needs the macro's name: flags=['my_macro', '--args', '{...}']")
         if name == "retry" and not _options(arguments.flags) & STATE_FLAGS:
             raise ArgumentError(
-                "dbt retry needs the artifacts of the run that it goes on with: flags=['--state', <their directory, or "
-                "the artifacts_uri that the failed task gave>]. (A task's own automatic retries need none: resume=True)"
+                "dbt retry needs the artifacts of the run that it continues: flags=['--state', <their directory, or "
+                "the failed task's XCom artifacts_uri>]. (A task's own automatic retries need none: resume=True)"
             )
         return arguments
 
     @property
     def results(self) -> str | None:
-        """The artifact that will tell of each node."""
+        """The artifact with the result of each node; None where there is none."""
         return COMMANDS[self.command].results
 
     @property
     def selects(self) -> bool:
+        """True if the command takes selectors."""
         return COMMANDS[self.command].selects
 
     @property
     def resumes(self) -> bool:
+        """True if `dbt retry` can continue the command."""
         return COMMANDS[self.command].resumes
 
     @property
@@ -154,10 +154,13 @@ class Arguments:
         log_path: Path,
         resume: Path | None = None,
     ) -> list[str]:
-        """dbt's arguments, without the executable. The log comes as JSON on standard output, at level debug: only there
-        does dbt-athena name its queries.
+        """Return dbt's arguments, without the executable. The log comes as JSON on standard output, at level debug:
+        only there does dbt-athena name its queries.
 
-        :param resume: a directory with the artifacts of a try to go on with; what it was asked for is among them
+        :param project: the project's directory
+        :param profiles: the directory of profiles.yml
+        :param profile: the profile in it; None for the project's own
+        :param resume: a directory with the artifacts of a try to continue; its arguments are among them
         """
         line = ["--log-format", "json", "--log-level", "debug", "--log-level-file", "none"]
         line += ["--no-use-colors", "--no-quiet", "--write-json"]
@@ -187,7 +190,7 @@ def _options(flags: Sequence[str]) -> set[str]:
     return {flag.partition("=")[0] for flag in flags}
 
 
-def _command(command: Any) -> Command:
+def _command(command: Any) -> DbtCommand:
     words = " ".join(command.split()) if isinstance(command, str) else command
     found = COMMANDS.get(words) if isinstance(words, str) else None
     if found is None:
@@ -226,14 +229,6 @@ def _vars(value: Mapping[str, Any] | str | None) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise ArgumentError(f"vars must be a mapping of names to values, not {value!r}")
     return dict(value)
-
-
-def _flag(name: str, value: Any) -> bool:
-    allowed = {"true": True, "false": False, "": False, "none": False}
-    found = allowed.get(str(value).strip().lower())
-    if found is None:
-        raise ArgumentError(f"{name} must be true or false, not {value!r}")
-    return found
 
 
 def _threads(value: Any) -> int | None:

@@ -1,7 +1,7 @@
-"""Credentials that expire, handed to dbt as often as it asks: botocore's ``credential_process``, over a socket.
+"""Credentials that expire, given to dbt as often as it needs new ones: botocore's ``credential_process`` over a socket.
 
-The task keeps them in memory and renews them; dbt's AWS clients run this file as a program when theirs run out, and it
-asks the task. Nothing secret is in a file, an argument or a variable. On the standard library alone.
+The task keeps them in memory and renews them; dbt's AWS clients run this file as a program when theirs expire, and it
+requests new ones from the task. Nothing secret is in a file, an argument or a variable. On the standard library alone.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _LONGEST_PATH = 100
 
 
 class CredentialServer:
-    """Answers credential_process for as long as it is entered.
+    """A context in which credential_process is answered.
 
-    :param directory: which only this user may enter; the socket and the configuration are made in it
-    :param credentials: gives those of the moment, as the JSON object that credential_process prints
+    :param directory: one that only this user may enter; the socket and the configuration are made in it
+    :param credentials: returns the current ones, as the JSON object that credential_process prints
     """
 
     def __init__(self, directory: Path, credentials: Callable[[], Mapping[str, str]]) -> None:
@@ -58,8 +58,8 @@ class CredentialServer:
         self._socket.close()
 
     def environment(self) -> dict[str, str]:
-        """What makes dbt's AWS clients ask here, and nowhere else."""
-        # A zip that holds this file cannot be executed from.
+        """Return variables that make dbt's AWS clients get their credentials here and nowhere else."""
+        # This file may be in a zip, from which nothing can be executed.
         program = self._directory / "credential_process.py"
         program.write_bytes(_source())
         command = [sys.executable, "-I", "-S", str(program), str(self._directory / SOCKET)]
@@ -76,7 +76,7 @@ class CredentialServer:
             with connection:
                 try:
                     answer = json.dumps(dict(self._credentials()))
-                except Exception as error:  # of AWS or of the network; dbt's client tells it, and asks again
+                except Exception as error:  # of AWS or of the network; dbt's client reports it and tries again
                     answer = json.dumps({"error": f"{type(error).__name__}: {error}"})
                 try:
                     connection.settimeout(5)
@@ -92,19 +92,19 @@ def _source() -> bytes:
 
 
 def fetch(path: str) -> int:
-    """What credential_process runs."""
+    """Print the credentials for credential_process; return the exit code."""
     os.chdir(os.path.dirname(path))
     answer = b""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        asked.settimeout(50)
-        asked.connect(os.path.basename(path))
-        while chunk := asked.recv(65536):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as task:
+        task.settimeout(50)
+        task.connect(os.path.basename(path))
+        while chunk := task.recv(65536):
             answer += chunk
-    told = json.loads(answer)
-    if "error" in told:
-        print(f"Airflow's task could not renew the credentials: {told['error']}", file=sys.stderr)
+    credentials = json.loads(answer)
+    if "error" in credentials:
+        print(f"Airflow's task could not renew the credentials: {credentials['error']}", file=sys.stderr)
         return 1
-    print(json.dumps({"Version": 1, **told}))
+    print(json.dumps({"Version": 1, **credentials}))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""dbt's structured log: one line of JSON an event, turned into log records and into what only the log knows."""
+"""dbt's structured log, one line of JSON an event: its levels and messages, and the facts that only the log has."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-# What a later line says again with its outcome (one line a node is enough), or only dbt's authors want to know.
+# Events that a later one repeats with its result (one line a node is enough), or that only dbt's authors need.
 _DEMOTED = frozenset(
     {"LogStartLine", "LogHookStartLine", "MainStackTrace", "ParsePerfInfoPath", "UnableToPartialParse"}
 )
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# dbt-athena's own words ("api" and "pyathena" connection managers); dbt has no event for a query's id.
+# Lines of dbt-athena's ("api" and "pyathena" connection managers); dbt has no event for a query's id.
 _QUERY_STARTED = re.compile(r"Athena query (?:ID )?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?: started)?\s*$")
 _QUERY_ENDED = re.compile(r"Athena query ([0-9a-f-]{36}) has state (?:SUCCEEDED|FAILED|CANCELLED)\s*$")
-# The supervisor's word on whom it started.
+# The supervisor's line with the id of dbt's process.
 _STARTED = re.compile(r'\{"lakehouse_pid": (\d+)\}\s*$')
 
 
 @dataclass(frozen=True)
-class Event:
-    """A line of dbt's output. A line that is no event has no name and is of level info."""
+class DbtEvent:
+    """A line of dbt's output. A line that is no event has no name and the level info."""
 
     message: str
     level: int = logging.INFO
@@ -34,7 +34,7 @@ class Event:
     data: dict[str, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, line: str) -> Event:
+    def parse(cls, line: str) -> DbtEvent:
         """Read one line of output, whatever it is."""
         try:
             content = json.loads(line) if line.startswith("{") else None
@@ -60,16 +60,16 @@ class Event:
 
 
 class LogReader:
-    """What a whole log told, kept while it streams past.
+    """The facts of a log, collected while it is read.
 
-    :ivar version: dbt's own version; None as long as nothing showed that this is dbt
+    :ivar version: dbt's own version; None until a line shows that this is dbt
     :ivar invocation_id: dbt's id of this invocation
-    :ivar error: what ended it before any node could tell, in dbt's words
-    :ivar nothing_selected: whether dbt said that there was nothing to do
-    :ivar queries: the Athena query that each node started last
-    :ivar running: Athena queries that were started, and of whose end nothing was said
+    :ivar error: dbt's message, where it ended before any node had a result
+    :ivar nothing_selected: whether dbt reported that there was nothing to do
+    :ivar queries: the last Athena query of each node
+    :ivar running: Athena queries that were started and whose end is not in the log
     :ivar group: dbt's process group
-    :ivar tail: the last lines, for a program that is not dbt or died
+    :ivar tail: the last lines that are no events, for a program that is not dbt or died
     """
 
     def __init__(self) -> None:
@@ -82,12 +82,12 @@ class LogReader:
         self.group: int | None = None
         self.tail: deque[str] = deque(maxlen=20)
 
-    def read(self, line: str) -> Event:
-        """Take in one line of output; the event that it is."""
+    def read(self, line: str) -> DbtEvent:
+        """Read one line of output and return its event."""
         if started := _STARTED.match(line):
             self.group = int(started[1])
-            return Event("")
-        event = Event.of(line)
+            return DbtEvent("")
+        event = DbtEvent.parse(line)
         self.invocation_id = event.invocation_id or self.invocation_id
         if event.name == "MainReportVersion":
             self.version = str(event.data.get("version", "")).lstrip("=")
@@ -101,7 +101,7 @@ class LogReader:
             self._query(event)
         return event
 
-    def _query(self, event: Event) -> None:
+    def _query(self, event: DbtEvent) -> None:
         if query := _QUERY_STARTED.search(event.message):
             self.running[query[1]] = None
             if event.unique_id:

@@ -1,60 +1,82 @@
 """dbt in a Glue job: the request is read from S3, and the verdict left beside it for the operator.
 
-Runs in Glue, without Airflow: ``glue_scripts/run_dbt.py`` calls :func:`main`, and this package's own modules travel as
-``--extra-py-files`` (:func:`library`), dbt itself as ``--additional-python-modules``.
+Runs in Glue, without Airflow: ``glue_scripts/run_dbt.py`` calls :func:`main`, and the modules that it imports travel as
+``--extra-py-files`` (:mod:`.library`), dbt itself as ``--additional-python-modules``.
 
-``<folder>/request-N.json`` is what is asked for; ``<folder>/<job run>.running.json`` says which invocation of dbt it
-is, for whoever has to stop its queries; ``<folder>/<job run>.json`` is the verdict.
+``<folder>/request-N.json`` is the request; ``<folder>/<job run>.running.json`` has the id of dbt's invocation, for
+those who have to stop its queries; ``<folder>/<job run>.json`` is the verdict.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from airflow_lakehouse_provider.dbt import queries
-from airflow_lakehouse_provider.dbt.events import Event
-from airflow_lakehouse_provider.dbt.run import Aws, Request, Run
-from airflow_lakehouse_provider.dbt.verdict import SUCCESS, Verdict
-from airflow_lakehouse_provider.starter import zipped
+from airflow_lakehouse_provider.dbt import documents, queries
+from airflow_lakehouse_provider.dbt.attempt import Aws
+from airflow_lakehouse_provider.dbt.documents import VersionError
+from airflow_lakehouse_provider.dbt.events import DbtEvent
+from airflow_lakehouse_provider.dbt.request import DbtRequest
+from airflow_lakehouse_provider.dbt.run import DbtRun
+from airflow_lakehouse_provider.dbt.verdict import PERMANENT, SUCCESS, DbtVerdict
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 PYTHON_SHELL = (
     "A Python shell job runs Python 3.9, which is too old for dbt-core 1.11: make it a Spark job (glueetl) of Glue "
     "5.1, G.1X with 2 workers."
 )
 REQUEST_ARGUMENT, TASK_ARGUMENT = "--request_uri", "--task_uri"
+OTHER_VERSION = (
+    "the Glue job's script is of another version than the operator. Upload the job's files again from the version that "
+    "Airflow has installed: `lakehouse mwaa bundle`, then `lakehouse mwaa sync`"
+)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run what a request asks for; ends the job as failed unless dbt succeeded."""
+    """Run dbt as a request demands; the job fails unless dbt succeeds."""
     import boto3
 
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument(REQUEST_ARGUMENT, required=True, help="s3:// address of the operator's request")
-    parser.add_argument("--JOB_RUN_ID", required=True, help="given by Glue")
-    given, _ = parser.parse_known_args(argv)
+    parser.add_argument("--JOB_RUN_ID", required=True, help="set by Glue")
+    arguments, _ = parser.parse_known_args(argv)
     s3 = boto3.client("s3")
-    request = Request(**json.loads(read(s3, given.request_uri) or b"{}"))
-    place = f"{given.request_uri.rpartition('/')[0]}/{given.JOB_RUN_ID}"
-    told = False
+    folder = arguments.request_uri.rpartition("/")[0]
+    verdict = _verdict(s3, arguments.request_uri, folder, arguments.JOB_RUN_ID)
+    write(s3, _verdict_uri(folder, arguments.JOB_RUN_ID), verdict.dump())
+    if verdict.status != SUCCESS:
+        print(verdict.message, file=sys.stderr)
+        sys.exit(verdict.message.splitlines()[0])
 
-    def heard(event: Event) -> None:
-        nonlocal told
-        if not told and event.invocation_id:
-            told = True
+
+def _verdict(s3: Any, request_uri: str, folder: str, run_id: str) -> DbtVerdict:
+    """Read the request, run dbt and return the verdict."""
+    import boto3
+
+    document = read(s3, request_uri)
+    if document is None:
+        return DbtVerdict(PERMANENT, f"There is no request at {request_uri}: the job is started by DbtAthenaOperator")
+    try:
+        request = DbtRequest.load(document, request_uri, OTHER_VERSION)
+    except VersionError as error:
+        return DbtVerdict(PERMANENT, str(error))
+    announced = False
+
+    def on_event(event: DbtEvent) -> None:
+        nonlocal announced
+        if not announced and event.invocation_id:
+            announced = True
             running = {"invocation_id": event.invocation_id, "work_group": request.work_group}
-            write(s3, f"{place}.running.json", running)
+            write(s3, _running_uri(folder, run_id), documents.dump(running))
         if event.level > logging.DEBUG:
-            print(f"{logging.getLevelName(event.level):<7} {event.message}", flush=True)
+            log(event.level, event.message)
 
-    def say(level: int, message: str) -> None:
+    def log(level: int, message: str) -> None:
         print(f"{logging.getLevelName(level):<7} {message}", flush=True)
 
     # dbt was installed for this very Python, and nowhere on PATH.
@@ -62,37 +84,46 @@ def main(argv: Sequence[str]) -> None:
     if request.region:
         variables |= {"AWS_REGION": request.region, "AWS_DEFAULT_REGION": request.region}
     aws = Aws(lambda service: boto3.client(service, region_name=request.region or None), variables)
-    run = Run(request, executable=[sys.executable, "-m", "dbt.cli.main"], aws=aws, heard=heard, say=say)
+    run = DbtRun(request, executable=[sys.executable, "-m", "dbt.cli.main"], aws=aws, on_event=on_event, log=log)
     signal.signal(signal.SIGTERM, lambda *_: run.stop())
-    verdict = run()
-    write(s3, f"{place}.json", verdict.as_dict())
-    if verdict.kind != SUCCESS:
-        print(verdict.message, file=sys.stderr)
-        sys.exit(verdict.message.splitlines()[0])
+    return run()
 
 
-def verdict_of(s3: Any, folder: str, run_id: str) -> Verdict | None:
-    """What a job run came to; None where it did not come to say."""
-    found = read(s3, f"{folder}/{run_id}.json")
-    return Verdict(**json.loads(found)) if found else None
+def read_verdict(s3: Any, folder: str, run_id: str) -> DbtVerdict | None:
+    """Return the verdict of a job run; None where it left none.
+
+    :raises VersionError: the job's script is of another version
+    """
+    uri = _verdict_uri(folder, run_id)
+    document = read(s3, uri)
+    return DbtVerdict.load(document, uri, OTHER_VERSION) if document else None
 
 
 def stop_queries(s3: Any, athena: Any, folder: str, run_id: str, within: float) -> list[str]:
-    """Stop the Athena queries of a job run that was stopped: their ids."""
-    found = read(s3, f"{folder}/{run_id}.running.json")
-    return queries.stop_running(athena, **json.loads(found), within=within) if found else []
+    """Stop the Athena queries of a job run that was stopped; return their ids.
+
+    :param within: seconds after which no further call is made
+    :raises VersionError: the job's script is of another version
+    """
+    uri = _running_uri(folder, run_id)
+    document = read(s3, uri)
+    if not document:
+        return []
+    running = documents.load(document, uri, OTHER_VERSION)
+    return queries.stop_running(athena, **running, within=within)
 
 
-def library() -> bytes:
-    """The zip for --extra-py-files: this package's dbt part, the same for the same files."""
-    home = Path(__file__).parent
-    files = (home.parent / "__init__.py", home.parent / "starter.py", *sorted(home.glob("*.py")))
-    return zipped({file.relative_to(home.parent.parent).as_posix(): file.read_bytes() for file in files})
+def _verdict_uri(folder: str, run_id: str) -> str:
+    return f"{folder}/{run_id}.json"
+
+
+def _running_uri(folder: str, run_id: str) -> str:
+    return f"{folder}/{run_id}.running.json"
 
 
 def read(s3: Any, uri: str) -> bytes | None:
-    """An object's content; None where there is none."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    """Return an object's content; None where there is none."""
+    bucket, key = split_s3_uri(uri)
     try:
         content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
@@ -100,6 +131,7 @@ def read(s3: Any, uri: str) -> bytes | None:
     return content
 
 
-def write(s3: Any, uri: str, content: Any) -> None:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(content).encode(), ContentType="application/json")
+def write(s3: Any, uri: str, document: bytes) -> None:
+    """Put a JSON document into S3."""
+    bucket, key = split_s3_uri(uri)
+    s3.put_object(Bucket=bucket, Key=key, Body=document, ContentType="application/json")

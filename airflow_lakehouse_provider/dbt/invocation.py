@@ -1,4 +1,4 @@
-"""The dbt process: found, started in its own group, its log streamed, interrupted, never outliving its worker."""
+"""A dbt process: found, started in a group of its own, its log read, interrupted; it never outlives its worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from airflow_lakehouse_provider.dbt import supervise
-from airflow_lakehouse_provider.dbt.events import Event, LogReader
+from airflow_lakehouse_provider.dbt.events import DbtEvent, LogReader
+from airflow_lakehouse_provider.errors import LakehouseError
 
 OLDEST = (1, 8)
 _INSTALL = (
@@ -27,12 +28,12 @@ _INSTALL = (
 )
 
 
-class ExecutableError(RuntimeError):
-    """There is no usable dbt; the message says what was found and how to install it."""
+class ExecutableError(LakehouseError):
+    """No usable dbt was found; the message names what was found and how to install it."""
 
 
 def find_executable(executable: str, path: str | None = None) -> str:
-    """The full path of a dbt, given as a path or as a name on ``path`` (default: the environment's PATH).
+    """Return the full path of a dbt, given as a path or as a name on ``path`` (default: the environment's PATH).
 
     :raises ExecutableError: when there is none, or it may not be executed
     """
@@ -50,13 +51,13 @@ def find_executable(executable: str, path: str | None = None) -> str:
 
 
 class Invocation:
-    """One run of dbt. Used as a context manager; at its end no process of it is left.
+    """A process of dbt, as a context manager; at its end no process of it is left.
 
-    :param executable: what begins the command: a dbt of :func:`find_executable`, or a Python and what it is to run
+    :param executable: the beginning of the command: a dbt of :func:`find_executable`, or a Python and its arguments
     :param arguments: dbt's arguments
     :param environment: the whole environment of the process, credentials included; it is written nowhere
     :param directory: where dbt runs
-    :param inherited: descriptors that stay open for as long as dbt may be running
+    :param inherited: descriptors that stay open while dbt may be running
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Invocation:
     def __enter__(self) -> Invocation:
         # -I -S: neither the worker's environment nor its site-packages reach the supervisor, which starts in 15 ms.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", *_supervisor(), supervise.TELL_PID, *self._command],
+            [sys.executable, "-I", "-S", *_supervisor(), supervise.PRINT_PID, *self._command],
             pass_fds=self._inherited,
             cwd=self._directory,
             env=self._environment,
@@ -102,7 +103,7 @@ class Invocation:
         process = self._process
         if process is None:
             return
-        self.order(command=None)
+        self.set_cleanup(command=None)
         if process.poll() is None:
             self.stop()
             try:
@@ -121,10 +122,12 @@ class Invocation:
                 except BrokenPipeError:
                     continue
 
-    def wait(self, heard: Callable[[Event], None]) -> int:
-        """Hand on every event of the log, in order, until dbt has ended; its exit code.
+    def wait(self, on_event: Callable[[DbtEvent], None]) -> int:
+        """Wait until dbt has ended and return its exit code.
 
-        :raises ExecutableError: when what ran was not dbt, or a dbt too old
+        :param on_event: called with every event of the log that has a message, in order
+
+        :raises ExecutableError: the program is not dbt, or a dbt too old
         """
         assert self._process is not None, "the invocation was not entered"
         assert self._process.stdout is not None
@@ -132,28 +135,28 @@ class Invocation:
         for line in self._process.stdout:
             event = self.log.read(line)
             if event.message:
-                heard(event)
+                on_event(event)
             if event.name == "MainReportVersion":
                 self._check_version()
         code = self._process.wait()
         self.seconds = time.monotonic() - started
         misused = any(line.startswith("Usage: dbt") for line in self.log.tail)
         if self.log.version is None and not self._stopping and not misused:
-            said = " / ".join(self.log.tail) or "nothing"
+            output = " / ".join(self.log.tail) or "nothing"
             raise ExecutableError(
-                f"{self._command[0]} is not a dbt that works: its exit code is {code}, and it said: {said}. {_INSTALL}"
+                f"{self._command[0]} is not a dbt that works: its exit code is {code}, its output: {output}. {_INSTALL}"
             )
         return code
 
-    def order(self, **orders: Any) -> None:
-        """Tell the supervisor what to do when this process has died: see :mod:`supervise`. It is kept in memory only.
+    def set_cleanup(self, **members: Any) -> None:
+        """Set the cleanup that the supervisor runs if this process dies, see :mod:`supervise`; kept in memory only.
 
-        :param orders: command, environment, input
+        :param members: command, environment or input
         """
         process = self._process
         if process is None or process.stdin is None:
             return
-        line = (json.dumps(orders) + "\n").encode()
+        line = (json.dumps(members) + "\n").encode()
         with self._writing:
             try:
                 # Past the stream's buffer, whose lock an interrupted write would keep.
@@ -164,11 +167,11 @@ class Invocation:
 
     @property
     def stopping(self) -> bool:
-        """Whether :meth:`stop` was called."""
+        """True if :meth:`stop` was called."""
         return self._stopping
 
     def stop(self) -> None:
-        """Have dbt stop its Athena queries and end, killed if it has not within seconds.
+        """Interrupt dbt, which stops its Athena queries; it is killed if it has not ended within seconds.
 
         Returns at once. Safe in a signal handler: it takes no lock and logs nothing.
         """
@@ -190,7 +193,7 @@ class Invocation:
 
 
 def _supervisor() -> list[str]:
-    """What Python is to run: the supervisor's file or, where the package is in a zip, its source."""
+    """Return Python's arguments for the supervisor: its file or, where the package is in a zip, its source."""
     if os.path.isfile(supervise.__file__):
         return [supervise.__file__]
     loader: Any = supervise.__spec__.loader if supervise.__spec__ else None

@@ -1,4 +1,4 @@
-"""The tables of a project, read from dbt's manifest.json: what was built, and from what."""
+"""The tables that an invocation built and those they were built from, read from dbt's manifest.json."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_lakehouse_provider.dbt.artifacts import Outcome
+from airflow_lakehouse_provider.dbt.artifacts import DbtResults
 
 BUILT = frozenset({"model", "seed", "snapshot"})
 
 
-def built(file: Path, outcome: Outcome, region: str) -> list[dict[str, Any]]:
-    """The tables that an invocation built, and the address of each table that it read for it.
+def built_tables(file: Path, results: DbtResults, region: str) -> list[dict[str, Any]]:
+    """Return the tables that an invocation built, and the address of each table that they were built from.
 
     :return: ``{unique_id, uri, rows, reads: [uri]}`` each; none where there is no manifest
     """
@@ -23,9 +23,9 @@ def built(file: Path, outcome: Outcome, region: str) -> list[dict[str, Any]]:
         return []
     nodes = {**manifest.get("nodes", {}), **manifest.get("sources", {})}
     tables = []
-    for node in outcome.nodes:
+    for node in results.nodes:
         found = nodes.get(node.unique_id)
-        if node.status != "success" or node.kind not in BUILT or not found or not found.get("relation_name"):
+        if node.status != "success" or node.resource_type not in BUILT or not found or not found.get("relation_name"):
             continue
         reads = [uri for name in _parents(nodes, found) if (uri := address(nodes[name], region))]
         tables.append(
@@ -35,7 +35,7 @@ def built(file: Path, outcome: Outcome, region: str) -> list[dict[str, Any]]:
 
 
 def _parents(nodes: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
-    """What a node reads; through an ephemeral model, what that reads."""
+    """Return the nodes that a node reads; in place of an ephemeral model, those that it reads."""
     found: list[str] = []
     for name in (node.get("depends_on") or {}).get("nodes") or ():
         parent = nodes.get(name)
@@ -46,6 +46,6 @@ def _parents(nodes: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
 
 
 def address(node: Mapping[str, Any], region: str) -> str:
-    """A table's address, as OpenLineage names Athena's: https://openlineage.io/docs/spec/naming/"""
+    """Return a table's address as OpenLineage names Athena's: https://openlineage.io/docs/spec/naming/"""
     table = node.get("identifier") or node.get("alias") or node.get("name")
     return f"awsathena://athena.{region}.amazonaws.com/{node.get('database')}/{node.get('schema')}/{table}"

@@ -1,4 +1,4 @@
-"""Where a dbt project comes from: a directory, a zip, an S3 prefix or a zip in S3; each content is fetched once."""
+"""A dbt project from a directory, a zip, an S3 prefix or a zip in S3; each content is fetched once."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from airflow_lakehouse_provider.dbt.scratch import Cache
+from airflow_lakehouse_provider.errors import LakehouseError
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
+from airflow_lakehouse_provider.starter import LEFT_BEHIND
 
 PROJECT_FILE = "dbt_project.yml"
-# What dbt writes into a project; no part of what it is.
-WRITTEN = frozenset({"target", "logs", "dbt_packages", "dbt_modules", ".user.yml", ".git", "__pycache__"})
-# More than any project of models has; a small archive can be made to unpack to terabytes.
+# Above any project of models; a small archive can be made to unpack to terabytes.
 MOST_FILES = 50_000
 MOST_BYTES = 1024**3
 
 
-class ProjectError(ValueError):
+class ProjectError(LakehouseError):
     """The project cannot be used; the message names it and what is needed."""
 
 
-class UnreachableError(RuntimeError):
-    """The project could not be had just now; a retry may do."""
+class UnreachableError(LakehouseError):
+    """The project could not be fetched; a retry may succeed."""
 
 
 @dataclass(frozen=True)
 class Project:
     """A dbt project that was found to be one.
 
-    :param directory: where its ``dbt_project.yml`` lies; nothing is ever written there
-    :param name: what it calls itself
-    :param source: what it was asked for as
+    :param directory: the one with its ``dbt_project.yml``; nothing is ever written there
+    :param name: the name in ``dbt_project.yml``
+    :param source: the operator's argument
     :param content: the content of its ``dbt_project.yml``
     """
 
@@ -48,7 +49,7 @@ class Project:
 
     @classmethod
     def open(cls, project: str | Path) -> Project:
-        """Look at a project directory.
+        """Read a project directory.
 
         :raises ProjectError: naming the directory, what is wrong with it and what is needed
         """
@@ -78,15 +79,18 @@ class Project:
     @classmethod
     @contextmanager
     def at(cls, project: str | Path, cache: Cache, s3: Callable[[], Any]) -> Iterator[Project]:
-        """The project, wherever it is, for as long as it is used.
+        """Fetch a project, which stays on this machine for as long as the context is entered.
 
-        :param s3: gives a client of S3; asked only for a project that lies there
+        :param s3: returns a client of S3; called only for a project in S3
         :raises ProjectError: naming the project, what is wrong with it and what is needed
         :raises UnreachableError: S3 did not answer
         """
         text = str(project)
         if text.startswith("s3://"):
-            bucket, _, key = text.removeprefix("s3://").partition("/")
+            try:
+                bucket, key = split_s3_uri(text)
+            except ValueError as error:
+                raise ProjectError(f"project: {error}") from error
             fetch = _s3_zip if key.endswith(".zip") else _s3_prefix
             found, fill = fetch(s3(), text, bucket, key)
         elif text.endswith(".zip"):
@@ -101,7 +105,7 @@ class Project:
             yield cls(**{**vars(cls.open(_root(folder, text))), "source": text})
 
     def fingerprint(self) -> str:
-        """A digest of every file that makes the project what it is."""
+        """Return a digest of the project's files."""
         seen = hashlib.sha256()
         for file in files(self.directory):
             seen.update(f"{file.relative_to(self.directory).as_posix()}\0".encode())
@@ -110,11 +114,11 @@ class Project:
 
 
 def files(directory: Path) -> list[Path]:
-    """A project's own files, in order; links are followed, as dbt does."""
+    """Return a project's own files, in order; links are followed, as dbt does."""
     found = []
     for folder, folders, names in os.walk(directory, followlinks=True):
-        folders[:] = sorted(name for name in folders if name not in WRITTEN)
-        found += [Path(folder, name) for name in sorted(names) if name not in WRITTEN]
+        folders[:] = sorted(name for name in folders if name not in LEFT_BEHIND)
+        found += [Path(folder, name) for name in sorted(names) if name not in LEFT_BEHIND]
     return [file for file in found if file.is_file()]
 
 
@@ -127,9 +131,10 @@ def pack(project: Project, archive: Path) -> None:
             packed.writestr(info, file.read_bytes())
 
 
-def unpack(archive: Path, folder: Path, what: str) -> None:
+def unpack(archive: Path, folder: Path, source: str) -> None:
     """Unpack a zip of a project into an empty folder; nothing is written outside of it.
 
+    :param source: the operator's argument, for errors
     :raises ProjectError: it is no zip, is too big, or a path in it leads elsewhere
     """
     try:
@@ -137,49 +142,51 @@ def unpack(archive: Path, folder: Path, what: str) -> None:
             members = [member for member in packed.infolist() if not member.is_dir()]
             if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
                 raise ProjectError(
-                    f"{what} unpacks to more than {MOST_FILES} files or {MOST_BYTES >> 20} MB; a project is smaller"
+                    f"{source} unpacks to more than {MOST_FILES} files or {MOST_BYTES >> 20} MB; a project is smaller"
                 )
             for member in members:
-                target = folder / _inside(member.filename, what)
+                target = folder / _inside(member.filename, source)
                 if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                    raise ProjectError(f"{what} holds a symbolic link, {member.filename!r}; put the file itself there")
+                    raise ProjectError(
+                        f"{source} holds a symbolic link, {member.filename!r}; put the file there itself"
+                    )
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with packed.open(member) as source, target.open("xb") as copy:
-                    _copy(source, copy, member.file_size, what)
+                with packed.open(member) as content, target.open("xb") as copy:
+                    _copy(content, copy, member.file_size, source)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ProjectError(f"{what} is not a zip that can be read: {error}") from error
+        raise ProjectError(f"{source} is not a zip that can be read: {error}") from error
     except FileExistsError as error:
-        raise ProjectError(f"{what} holds {Path(str(error.filename)).name!r} twice, or as file and folder") from error
+        raise ProjectError(f"{source} holds {Path(str(error.filename)).name!r} twice, or as file and folder") from error
 
 
-def _copy(source: Any, copy: Any, size: int, what: str) -> None:
+def _copy(content: Any, copy: Any, size: int, source: str) -> None:
     # The size that an archive states is only a claim.
     left = size
-    while chunk := source.read(1 << 20):
+    while chunk := content.read(1 << 20):
         left -= len(chunk)
         if left < 0:
-            raise ProjectError(f"{what} holds more than its directory says")
+            raise ProjectError(f"{source} holds more than its directory states")
         copy.write(chunk)
 
 
-def _inside(name: str, what: str) -> PurePosixPath:
-    """A path of an archive or of a key, which must stay inside."""
+def _inside(name: str, source: str) -> PurePosixPath:
+    """Return a path of an archive or of a key, which must not lead out of the project."""
     path = PurePosixPath(name)
     if "\\" in name or "\0" in name or ":" in name.partition("/")[0] or path.is_absolute() or ".." in path.parts:
-        raise ProjectError(f"{what} holds the path {name!r}, which leads out of the project; it was not used")
+        raise ProjectError(f"{source} holds the path {name!r}, which leads out of the project; it was not used")
     if not path.parts:
-        raise ProjectError(f"{what} holds an empty path")
+        raise ProjectError(f"{source} holds an empty path")
     return path
 
 
-def _root(folder: Path, what: str) -> Path:
-    """Where dbt_project.yml lies: at the top, or in the one folder that there is."""
+def _root(folder: Path, source: str) -> Path:
+    """Return the folder of dbt_project.yml: the top, or the one folder there that has it."""
     if (folder / PROJECT_FILE).is_file():
         return folder
     found = [file.parent for file in folder.glob(f"*/{PROJECT_FILE}")]
     if len(found) != 1:
         raise ProjectError(
-            f"project {what!r} holds no {PROJECT_FILE}: it must lie at the top, or in one folder there"
+            f"project {source!r} holds no {PROJECT_FILE}: it must lie at the top, or in one folder there"
             f"{f'; there are {len(found)}' if found else ''}"
         )
     return found[0]
@@ -194,15 +201,15 @@ def _file_digest(file: Path) -> str:
 
 
 def _s3_zip(s3: Any, uri: str, bucket: str, key: str) -> tuple[str, Callable[[Path], None]]:
-    with _told(uri):
+    with _s3_errors(uri):
         found = s3.head_object(Bucket=bucket, Key=key)
     etag = found["ETag"]
 
     def fill(folder: Path) -> None:
         archive = folder / ".project.zip"
-        # The very object that was looked at: another may be put in its place meanwhile. By its ETag, as a read by
-        # version asks for s3:GetObjectVersion.
-        with _told(uri):
+        # The object of the cache's key and no other that was put in its place since. By its ETag: a read by version
+        # needs s3:GetObjectVersion.
+        with _s3_errors(uri):
             answer = s3.get_object(Bucket=bucket, Key=key, IfMatch=etag)
             with archive.open("wb") as copy:
                 shutil.copyfileobj(answer["Body"], copy)
@@ -220,12 +227,12 @@ def _s3_zip(s3: Any, uri: str, bucket: str, key: str) -> tuple[str, Callable[[Pa
 def _s3_prefix(s3: Any, uri: str, bucket: str, key: str) -> tuple[str, Callable[[Path], None]]:
     prefix = f"{key.rstrip('/')}/" if key else ""
     objects: dict[str, str] = {}
-    with _told(uri):
+    with _s3_errors(uri):
         total = 0
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for found in page.get("Contents") or ():
                 name = found["Key"].removeprefix(prefix)
-                if not name or name.endswith("/") or WRITTEN & set(PurePosixPath(name).parts):
+                if not name or name.endswith("/") or LEFT_BEHIND & set(PurePosixPath(name).parts):
                     continue
                 objects[name] = found["ETag"]
                 total += found["Size"]
@@ -242,15 +249,15 @@ def _s3_prefix(s3: Any, uri: str, bucket: str, key: str) -> tuple[str, Callable[
             answer = s3.get_object(Bucket=bucket, Key=prefix + name, IfMatch=objects[name])
             target.write_bytes(answer["Body"].read())
 
-        with _told(uri), ThreadPoolExecutor(max_workers=8) as pool:
+        with _s3_errors(uri), ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(fetch, objects))
 
     return f"s3 prefix {uri} {sorted(objects.items())}", fill
 
 
 @contextmanager
-def _told(uri: str) -> Iterator[None]:
-    """S3's refusals in a sentence."""
+def _s3_errors(uri: str) -> Iterator[None]:
+    """Turn errors of S3 into a sentence that names the project and the remedy."""
     try:
         yield
     except (ProjectError, OSError):

@@ -1,7 +1,7 @@
-"""Places on the worker's disk: a task's own, gone with it, and a bounded cache that tasks at once share.
+"""Directories on the worker's disk: a task's own, removed with it, and a bounded cache that concurrent tasks share.
 
-Both are held by locks of the kernel's, which end with the process that has them, kill -9 included: a place that nobody
-holds may be removed by anyone.
+Both are held by locks of the kernel, which end with the process that has them, kill -9 included: a directory that
+nobody holds may be removed by anyone.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from types import TracebackType
 
 PREFIX = "lakehouse-dbt-run-"
 _LOCK = ".lock"
-# Younger than this, a place without a holder may be between its making and its lock.
+# A directory without a lock that is younger than this may be just before its lock.
 _SETTLED_SECONDS = 60.0
 CACHE_BYTES = 2 * 1024**3
 CACHE_ENTRIES = 200
 
 
 class Scratch:
-    """A task's own directory. Those of tasks that died are removed when it is entered.
+    """A task's own directory. The directories of tasks that died are removed when it is entered.
 
     :ivar path: the directory, which only this user may enter
     :ivar lock: the descriptor of its lock; a process that inherits it keeps the directory from being swept
@@ -52,7 +52,7 @@ class Scratch:
 
 
 def sweep() -> None:
-    """Remove the directories that killed tasks left."""
+    """Remove the directories that killed tasks left behind."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
             found = path.lstat()
@@ -75,7 +75,7 @@ def sweep() -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a directory and what is in it, read-only directories too; what will not go is left to the next sweep."""
+    """Remove a directory, read-only directories in it too; files that cannot be removed are left to the next sweep."""
     for folder, _, _ in os.walk(path):
         try:
             os.chmod(folder, 0o700)
@@ -85,9 +85,10 @@ def remove(path: Path) -> None:
 
 
 class Cache:
-    """What is worth keeping between tasks, each entry a directory that is complete when it can be seen.
+    """A cache of directories and files that later tasks reuse; an entry is complete when it can be seen.
 
     :param root: default: a directory of this user's under the temporary one
+    :param most_bytes: the size above which the entries used longest ago are removed; ``most`` likewise of their number
     """
 
     def __init__(self, root: Path | None = None, most_bytes: int = CACHE_BYTES, most: int = CACHE_ENTRIES) -> None:
@@ -96,19 +97,21 @@ class Cache:
         self._most = most
 
     @contextmanager
-    def entry(self, kind: str, key: str, fill: Callable[[Path], None]) -> Iterator[Path]:
-        """The entry's directory, filled by ``fill`` where it is not there yet, kept for as long as it is used.
+    def entry(self, section: str, key: str, fill: Callable[[Path], None]) -> Iterator[Path]:
+        """Hold the entry's directory, which ``fill`` makes where it is not there yet; it is not removed meanwhile.
 
-        Tasks that want the same at once: one fills, the others wait for it.
+        Of concurrent tasks that need the same entry, one makes it and the others wait.
+
+        :param section: the use of the entry; keys are unique within it
         """
-        name = f"{kind}-{digest(key)}"
+        name = f"{section}-{digest(key)}"
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = os.open(self.root / f"{name}{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         path = self.root / name
         try:
             fcntl.flock(held, fcntl.LOCK_SH)
             if not path.is_dir():
-                # The kernel gives up the shared lock before it takes the other, hence the second look.
+                # The kernel releases the shared lock before it takes the other, hence the second check.
                 fcntl.flock(held, fcntl.LOCK_EX)
                 if not path.is_dir():
                     self._fill(path, fill)
@@ -123,7 +126,7 @@ class Cache:
             os.close(held)
 
     def _fill(self, path: Path, fill: Callable[[Path], None]) -> None:
-        # Half-filled by one that died; nobody else fills, as the lock is ours.
+        # The remains of a task that died; nobody else fills it, as this task has the lock.
         filling = path.with_name(f"{path.name}.part")
         remove(filling)
         filling.mkdir(mode=0o700)
@@ -133,9 +136,9 @@ class Cache:
         finally:
             remove(filling)
 
-    def load(self, kind: str, key: str, to: Path) -> bool:
-        """Copy a file of the cache; False where there is none."""
-        source = self.root / f"{kind}-{digest(key)}.file"
+    def load(self, section: str, key: str, to: Path) -> bool:
+        """Copy a file out of the cache; return False where there is none."""
+        source = self.root / f"{section}-{digest(key)}.file"
         try:
             shutil.copyfile(source, to)
             os.utime(source)
@@ -143,18 +146,18 @@ class Cache:
             return False
         return True
 
-    def keep(self, kind: str, key: str, file: Path) -> None:
-        """Put a file into the cache, in place of the one of the same key. A full disk fails nothing."""
-        part = self.root / f"{kind}-{digest(key)}.{os.getpid()}.part"
+    def keep(self, section: str, key: str, file: Path) -> None:
+        """Put a file into the cache, in place of the one of the same key; a full disk is no error."""
+        part = self.root / f"{section}-{digest(key)}.{os.getpid()}.part"
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copyfile(file, part)
-            part.rename(self.root / f"{kind}-{digest(key)}.file")
+            part.rename(self.root / f"{section}-{digest(key)}.file")
         except OSError:
             part.unlink(missing_ok=True)
 
     def _evict(self) -> None:
-        """Remove what was used longest ago and is not in use, until the cache is small enough."""
+        """Remove entries that are not in use, the one used longest ago first, until the cache is small enough."""
         entries = []
         for path in self.root.iterdir():
             try:
@@ -182,13 +185,14 @@ class Cache:
         except BlockingIOError:
             return False
         else:
-            remove(path)  # its lock's file stays: another may be waiting on it
+            remove(path)  # the lock's file stays: another task may be waiting for it
             return True
         finally:
             os.close(lock)
 
 
 def digest(text: str) -> str:
+    """Return 32 hexadecimal digits of SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -199,7 +203,10 @@ def _size(path: Path) -> int:
 
 
 def _own_directory(path: Path) -> Path:
-    """The path, where nobody else can have prepared it: in a shared temporary directory anyone may make any name."""
+    """Make a directory that nobody else can have prepared: in a shared temporary directory anyone may make any name.
+
+    :raises PermissionError: somebody else made it
+    """
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):

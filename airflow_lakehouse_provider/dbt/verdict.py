@@ -1,71 +1,82 @@
-"""What an invocation came to: the task's result, or what to say of its failure and whether a retry may help."""
+"""The verdict on an invocation of dbt: the task's result, or why it failed and whether a retry can help."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_lakehouse_provider.dbt.artifacts import Outcome
-from airflow_lakehouse_provider.dbt.commands import Arguments
+from airflow_lakehouse_provider.dbt import documents
+from airflow_lakehouse_provider.dbt.artifacts import DbtResults
+from airflow_lakehouse_provider.dbt.commands import DbtArguments
 from airflow_lakehouse_provider.dbt.invocation import Invocation
 
-# How dbt begins what it says when the project or its own arguments are wrong: no retry changes that.
+# The beginnings of dbt's errors about the project or its own arguments: no retry changes these.
 PROJECT_ERRORS = ("Compilation Error", "Parsing Error", "Validation Error", "Dependency Error", "Usage: dbt")
 
 SUCCESS = "success"
-# A fact: tests that found rows, a project that does not compile, a selection without nodes. No retry changes it.
-FACT = "fact"
-# An accident: a query that failed, a connection that was lost. A retry goes on with what is left.
-ACCIDENT = "accident"
+# Tests that found rows, a project that does not compile, a selection without nodes: a retry would fail the same way.
+PERMANENT = "permanent"
+# A query that failed, a connection that was lost: a retry runs what is left.
+RETRYABLE = "retryable"
 STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """An invocation's end, in plain JSON types.
+class DbtVerdict:
+    """The end of an invocation, in plain JSON types.
 
-    :ivar kind: one of SUCCESS, FACT, ACCIDENT, STOPPED
-    :ivar message: why it failed, in words; its first line names what did
-    :ivar result: what the task returns
+    :ivar status: one of SUCCESS, PERMANENT, RETRYABLE, STOPPED
+    :ivar message: why it failed; its first line names what did
+    :ivar result: the task's return value
     :ivar query_id: the Athena query of the first failure
     :ivar artifacts: the address of each artifact that is kept
-    :ivar models: what was built: ``{unique_id, uri, rows}`` each, with ``reads`` of their sources and models
+    :ivar models: the tables that were built: ``{unique_id, uri, rows, reads}`` each, ``reads`` naming tables
     """
 
-    kind: str
+    status: str
     message: str = ""
     result: dict[str, Any] = field(default_factory=dict)
     query_id: str | None = None
     artifacts: dict[str, str] = field(default_factory=dict)
     models: list[dict[str, Any]] = field(default_factory=list)
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def dump(self) -> bytes:
+        """Return the verdict as a JSON document with its version."""
+        return documents.dump(asdict(self))
+
+    @classmethod
+    def load(cls, document: bytes, uri: str, remedy: str) -> DbtVerdict:
+        """Read a verdict; parameters and errors are those of :func:`documents.load`."""
+        return cls(**documents.load(document, uri, remedy))
 
 
 def judge(
-    code: int, outcome: Outcome, invocation: Invocation, arguments: Arguments, what: str, allow_empty: bool
+    code: int, results: DbtResults, invocation: Invocation, arguments: DbtArguments, title: str, allow_empty: bool
 ) -> tuple[str, str]:
-    """The kind of a verdict, and its message."""
+    """Return the status and the message of an invocation's verdict.
+
+    :param code: dbt's exit code
+    :param title: the command and its project, for the message
+    """
     log = invocation.log
-    after = f"\n{what}, invocation {log.invocation_id}: its log is above."
+    after = f"\n{title}, invocation {log.invocation_id}: its log is above."
     if invocation.stopping:
-        return STOPPED, f"{what} was stopped, and its Athena queries with it{_so_far(outcome)}."
-    if outcome.failures:
-        return FACT if outcome.only_facts_failed else ACCIDENT, outcome.sentence() + after
+        return STOPPED, f"{title} was stopped, and its Athena queries with it{_so_far(results)}."
+    if results.failures:
+        return PERMANENT if results.only_permanent_failures else RETRYABLE, results.sentence() + after
     if code != 0:
         ended = f"it was killed by signal {code - 128}" if 128 < code < 160 else f"its exit code is {code}"
-        said = log.error or "\n".join(log.tail) or f"nothing; {ended}"
-        kind = FACT if said.startswith(PROJECT_ERRORS) else ACCIDENT
-        return kind, f"{what} failed: {said}{after}"
-    if arguments.selects and not outcome.nodes and log.nothing_selected and not allow_empty:
-        return FACT, (
-            f"{what} had nothing to do: {arguments.selection} matches no enabled node of the project. "
-            "Correct it, or say allow_empty=True if that may be."
+        reason = log.error or "\n".join(log.tail) or f"nothing; {ended}"
+        status = PERMANENT if reason.startswith(PROJECT_ERRORS) else RETRYABLE
+        return status, f"{title} failed: {reason}{after}"
+    if arguments.selects and not results.nodes and log.nothing_selected and not allow_empty:
+        return PERMANENT, (
+            f"{title} had nothing to do: {arguments.selection} matches no enabled node of the project. "
+            "Correct it, or set allow_empty=True if that may be."
         )
     return SUCCESS, ""
 
 
-def _so_far(outcome: Outcome) -> str:
-    counts = ", ".join(f"{number} {status}" for status, number in outcome.counts.items())
+def _so_far(results: DbtResults) -> str:
+    counts = ", ".join(f"{number} {status}" for status, number in results.counts.items())
     return f"; so far: {counts}" if counts else ""

@@ -1,7 +1,7 @@
-"""The project as dbt sees it: a directory of links, so that a read-only project can be installed into and marked.
+"""A project as dbt sees it: a directory of links, so that a read-only project can have packages and a query comment.
 
 dbt writes the lock file and the packages beside dbt_project.yml, and takes the comment of its queries from inside it.
-Neither may touch the project itself, which tasks at once share and MWAA mounts read-only.
+Neither may touch the project itself, which concurrent tasks share and MWAA mounts read-only.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from airflow_lakehouse_provider.dbt.project import PROJECT_FILE, WRITTEN, Project, ProjectError
+from airflow_lakehouse_provider.dbt.project import PROJECT_FILE, Project, ProjectError
 from airflow_lakehouse_provider.dbt.scratch import Cache
+from airflow_lakehouse_provider.starter import LEFT_BEHIND
 
-# dbt's own comment (dbt.adapters.base.query_headers), and the invocation: of a dbt that was killed between a query's
-# start and its log line, nothing else tells which queries are its own.
+# dbt's own comment (dbt.adapters.base.query_headers) and the invocation: nothing else identifies a query whose dbt was
+# killed between the query's start and its log line.
 _COMMENT = """
 query-comment: |
   {%- set comment_dict = {} -%}
@@ -39,9 +40,9 @@ LOCK_FILE = "package-lock.yml"
 class Workspace:
     """A project laid out for one invocation.
 
-    :ivar directory: what dbt takes for the project
+    :ivar directory: the project directory that dbt is given
     :param installs: whether the invocation is `dbt deps` itself, which empties the packages' directory first: that of
-        the project or of the cache must not be reached from here
+        the project or of the cache must not be linked from here
     """
 
     def __init__(self, project: Project, directory: Path, *, installs: bool = False) -> None:
@@ -50,7 +51,7 @@ class Workspace:
         directory.mkdir()
         content = project.content or {}
         self._packages = str(content.get("packages-install-path") or "dbt_packages")
-        skipped = (WRITTEN - {"dbt_packages", "dbt_modules"}) | {PROJECT_FILE}
+        skipped = (LEFT_BEHIND - {"dbt_packages", "dbt_modules"}) | {PROJECT_FILE}
         for item in project.directory.iterdir():
             if item.name not in skipped and item.name not in (self._packages, LOCK_FILE):
                 (directory / item.name).symlink_to(item)
@@ -58,7 +59,7 @@ class Workspace:
         lock = project.directory / LOCK_FILE
         if lock.is_file():  # dbt deps writes it anew: a copy
             (directory / LOCK_FILE).write_bytes(lock.read_bytes())
-        (directory / PROJECT_FILE).write_text(marked(project), encoding="utf-8")
+        (directory / PROJECT_FILE).write_text(with_query_comment(project), encoding="utf-8")
         self._installs = installs
         if self.installed and not installs:
             (directory / self._packages).symlink_to(self._own_packages)
@@ -69,34 +70,38 @@ class Workspace:
 
     @property
     def wanted(self) -> int:
-        """How many packages the project asks for."""
+        """The number of packages that the project declares."""
         return sum(len(_declared(self.project.directory / name)) for name in PACKAGE_FILES)
 
     @property
     def installed(self) -> bool:
-        """Whether the project came with its packages."""
+        """True if the project came with its packages."""
         own = self._own_packages
         return own.is_dir() and 0 < self.wanted <= sum(1 for item in own.iterdir() if item.is_dir())
 
     @property
     def lacks_packages(self) -> bool:
+        """True if packages must be installed before dbt can run."""
         return not self._installs and self.wanted > 0 and not (self.directory / self._packages).exists()
 
     @property
     def packages_key(self) -> str:
-        """What the packages follow from: what is asked for, and the lock file."""
+        """The cache's key of the packages: the files that declare them, and the lock file."""
         found = [self.project.directory / name for name in (*PACKAGE_FILES, LOCK_FILE)]
         return "\0".join(file.read_text(encoding="utf-8") if file.is_file() else "" for file in found)
 
     def use_packages(self, folder: Path) -> None:
-        """Take packages that were installed for an earlier task."""
+        """Link to packages that were installed for an earlier task."""
         (self.directory / self._packages).symlink_to(folder / "packages")
         lock = folder / LOCK_FILE
         if lock.is_file():
             (self.directory / LOCK_FILE).write_bytes(lock.read_bytes())
 
     def move_packages(self, folder: Path) -> None:
-        """Hand what dbt deps installed here over to the cache."""
+        """Move the packages that dbt deps installed here into the cache.
+
+        :raises ProjectError: it installed none
+        """
         import shutil
 
         installed = self.directory / self._packages
@@ -110,8 +115,8 @@ class Workspace:
             shutil.copyfile(lock, folder / LOCK_FILE)
 
 
-def marked(project: Project) -> str:
-    """dbt_project.yml with the comment that names the invocation; one of the user's own is left alone."""
+def with_query_comment(project: Project) -> str:
+    """Return dbt_project.yml with a query comment that names the invocation; a comment of the user's own is kept."""
     import yaml
 
     text = (project.directory / PROJECT_FILE).read_text(encoding="utf-8")
@@ -139,7 +144,7 @@ def _declared(file: Path) -> list[Any]:
 
 
 def _absolute_local_packages(project: Project, directory: Path) -> None:
-    """A local package beside the project (``local: ../shared``) is not beside its links."""
+    """Write the paths of local packages beside the project (``local: ../shared``), which are not beside its links."""
     for name in PACKAGE_FILES:
         file = project.directory / name
         locals_ = [str(item["local"]) for item in _declared(file) if isinstance(item, dict) and "local" in item]
@@ -154,22 +159,26 @@ def _absolute_local_packages(project: Project, directory: Path) -> None:
 
 
 class ParseCache:
-    """What dbt keeps of its parsing, from one task to the next.
+    """dbt's partial parsing state, kept from one task to the next.
 
-    dbt throws it away when variables, profile or target are others, or its own version; so each has a file of its own.
+    dbt discards it when variables, profile, target or its own version differ; so each of these has a file of its own.
+
+    :param identity: the values that the state depends on besides the project
     """
 
     FILE = "partial_parse.msgpack"
 
-    def __init__(self, cache: Cache, project: Project, *what: Any) -> None:
+    def __init__(self, cache: Cache, project: Project, *identity: Any) -> None:
         self._cache = cache
-        self._key = "\0".join([project.source, str(project.directory), *map(str, what)])
+        self._key = "\0".join([project.source, str(project.directory), *map(str, identity)])
 
     def load(self, target: Path) -> None:
+        """Put the state into dbt's target directory."""
         target.mkdir(exist_ok=True)
         self._cache.load("parsed", self._key, target / self.FILE)
 
     def keep(self, target: Path) -> None:
+        """Keep the state of dbt's target directory."""
         file = target / self.FILE
         if file.is_file():
             self._cache.keep("parsed", self._key, file)

@@ -1,7 +1,7 @@
 """The base of all links: where a task keeps their addresses, and how a link finds its own.
 
-On Airflow 2 the webserver asks for a link, and finds the address among the task's XComs. On 3.x the task's own process
-asks, when it defers and when it ends; reading back an XCom just for that would be a needless round trip, so the address
+On Airflow 2 the webserver calls a link, which finds the address among the task's XComs. On 3.x the task's own process
+calls it, when it defers and when it ends; to read an XCom back for that would be a needless round trip, so the address
 is kept on the operator too.
 """
 

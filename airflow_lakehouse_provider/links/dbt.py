@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_lakehouse_provider.aws.console import domain, home
-from airflow_lakehouse_provider.dbt.verdict import Verdict
+from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
 from airflow_lakehouse_provider.links.console import ConsoleLink
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 
 class AthenaQueryLink(ConsoleLink):
@@ -31,7 +32,7 @@ class DbtDocsLink(ConsoleLink):
     key = "dbt_docs"
 
 
-def addresses(verdict: Verdict, region: str, partition: str) -> dict[str, str]:
+def addresses(verdict: DbtVerdict, region: str, partition: str) -> dict[str, str]:
     """Return the addresses of a dbt task's links, by their keys."""
     found: dict[str, str] = {}
     if verdict.query_id:
@@ -44,16 +45,19 @@ def addresses(verdict: Verdict, region: str, partition: str) -> dict[str, str]:
 
 
 def query(region: str, partition: str, query_id: str) -> str:
+    """Return the console's address of an Athena query."""
     return f"{home('athena', region, partition)}#/query-editor/history/{quote(query_id, safe='')}"
 
 
 def s3_folder(region: str, partition: str, uri: str) -> str:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    """Return the console's address of a folder in S3."""
+    bucket, key = split_s3_uri(uri)
     return f"{_s3(region, partition)}/buckets/{bucket}?region={region}&prefix={quote(key.rstrip('/'), safe='')}/"
 
 
 def s3_object(region: str, partition: str, uri: str) -> str:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    """Return the console's address of an object in S3."""
+    bucket, key = split_s3_uri(uri)
     return f"{_s3(region, partition)}/object/{bucket}?region={region}&prefix={quote(key, safe='')}"
 
 

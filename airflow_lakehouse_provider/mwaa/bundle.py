@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_lakehouse_provider import starter
-from airflow_lakehouse_provider.dbt.glue_job import library
-from airflow_lakehouse_provider.starter import files_of, zip_of, zipped
+from airflow_lakehouse_provider.dbt.library import library
+from airflow_lakehouse_provider.errors import LakehouseError
+from airflow_lakehouse_provider.starter import LEFT_BEHIND, files_of, zip_of, zipped
 
 SCRIPTS = "glue_scripts/"
 MWAA = "mwaa/"
@@ -31,7 +32,7 @@ _CONSTRAINTS = "constraints.txt"
 _UNPACKED = "/usr/local/airflow/plugins/"  # where MWAA unpacks plugins.zip
 
 
-class BundleError(RuntimeError):
+class BundleError(LakehouseError, RuntimeError):
     """No bundle can be made; the message says what is missing and what to do."""
 
 
@@ -111,7 +112,7 @@ def _scripts(sources: Sources) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     for path in sorted(sources.glue_scripts.iterdir()):
-        if path.is_dir() and path.name != "__pycache__":
+        if path.is_dir() and path.name not in LEFT_BEHIND:
             found[f"{SCRIPTS}{path.name}.zip"] = zip_of(path)
         elif path.suffix == ".py":
             found[f"{SCRIPTS}{path.name}"] = path.read_bytes()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_lakehouse_provider.errors import LakehouseError
 from airflow_lakehouse_provider.mwaa.bundle import DAGS, MWAA, PLUGINS, REQUIREMENTS, SCRIPTS, STARTUP
 
 _DIGEST = "sha256"  # of an object's metadata: with SSE-KMS an ETag says nothing
@@ -17,7 +18,7 @@ _VERSIONED = {PLUGINS: "plugins", REQUIREMENTS: "requirements", STARTUP: "startu
 PARTS = {"scripts": SCRIPTS, "mwaa": MWAA}
 
 
-class SyncError(RuntimeError):
+class SyncError(LakehouseError, RuntimeError):
     """The bundle cannot be uploaded; the message says why and what to do."""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_lakehouse_provider._airflow.assets import alias
 from airflow_lakehouse_provider._airflow.compat import (
@@ -11,17 +12,25 @@ from airflow_lakehouse_provider._airflow.compat import (
     AirflowFailException,
     AirflowTaskTimeout,
     BaseOperator,
+    BaseTrigger,
     default_deferrable,
 )
-from airflow_lakehouse_provider.dbt.commands import STATE_FLAGS, Arguments
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
+from airflow_lakehouse_provider.dbt.access import AwsAccess
+from airflow_lakehouse_provider.dbt.commands import STATE_FLAGS, DbtArguments
 from airflow_lakehouse_provider.dbt.invocation import ExecutableError, find_executable
-from airflow_lakehouse_provider.dbt.profile import AwsAccess, ProfileError
-from airflow_lakehouse_provider.dbt.run import Run
-from airflow_lakehouse_provider.dbt.verdict import Verdict
+from airflow_lakehouse_provider.dbt.profile import ProfileError
+from airflow_lakehouse_provider.dbt.run import DbtRun
+from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
 from airflow_lakehouse_provider.links import dbt as dbt_links
+from airflow_lakehouse_provider.links.console import store_addresses
 from airflow_lakehouse_provider.operators import dbt_end
-from airflow_lakehouse_provider.operators.dbt_glue import GlueForm
-from airflow_lakehouse_provider.operators.dbt_request import home, request
+from airflow_lakehouse_provider.operators.dbt_glue import SERVICES, DbtInGlue, InGlueSettings
+from airflow_lakehouse_provider.operators.dbt_request import DbtSettings, make_request, task_uri
+from airflow_lakehouse_provider.operators.job_arguments import checked_seconds
+from airflow_lakehouse_provider.operators.task_run import RunSettings
+from airflow_lakehouse_provider.triggers import events
+from airflow_lakehouse_provider.triggers.events import EventError
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -34,8 +43,8 @@ class DbtAthenaOperator(BaseOperator):
     queries first. The project directory is only read. The profile is written from the arguments and holds no secret;
     credentials, region and endpoint come from the connection and reach dbt through its environment.
 
-    A try that failed for its queries is resumed by Airflow's next one as ``dbt retry`` does, on only what is left, on
-    whichever worker, while project, variables and selection are the same.
+    A try whose queries failed is resumed by Airflow's next try as by ``dbt retry``: only what is left is run, on any
+    worker, while project, variables and selection are the same.
 
     Returns ``{command, success, elapsed_seconds, nodes: [{unique_id, status, seconds, rows, bytes_scanned, query_id,
     message}], counts: {status: nodes}, failures: [text], artifacts_uri, invocation_id}``; of long lists the first
@@ -55,7 +64,7 @@ class DbtAthenaOperator(BaseOperator):
     :param target: the profile's target; default "airflow"
     :param database: Athena's data catalog; default awsdatacatalog
     :param schema: Glue database that dbt builds in
-    :param s3_staging_dir: ``s3://bucket/prefix/`` of what queries answer; may be left out where the work group says it
+    :param s3_staging_dir: ``s3://bucket/prefix/`` of query results; may be left out where the work group has one
     :param s3_data_dir: ``s3://bucket/prefix`` of dbt's tables; default: under the staging directory
     :param work_group: Athena's work group
     :param profile_args: further settings of dbt-athena's profile, such as ``{"num_retries": 8}``; no credentials
@@ -65,15 +74,15 @@ class DbtAthenaOperator(BaseOperator):
     :param env: further variables of dbt's environment
     :param resume: whether an automatic retry runs only what the last try left
     :param allow_empty: whether a selection that matches nothing is a success
-    :param artifacts_uri: ``s3://bucket/prefix`` where dbt's artifacts are kept, and found by the next try; default:
+    :param artifacts_uri: ``s3://bucket/prefix`` where dbt's artifacts are kept for the next try and for you; default:
         beside the staging directory; without either none are kept
-    :param emit_model_assets: whether an asset event (dataset on Airflow 2) tells of each model that was built
+    :param emit_model_assets: whether each model that was built gets an asset event (dataset on Airflow 2)
     :param glue_job_name: a Glue job of ``glue_scripts/run_dbt.py`` that dbt runs in, instead of on the worker
-    :param job_poll_interval: seconds between looks at the Glue job's run
+    :param job_poll_interval: seconds between polls of the Glue job run
     :param aws_conn_id: Airflow connection for AWS; None for botocore's own way to credentials
     :param region_name: default: the connection's
     :param botocore_config: for the calls that the connection itself makes, such as assuming a role
-    :param deferrable: whether the wait for the Glue job's run is left to the triggerer; needs ``glue_job_name``.
+    :param deferrable: whether the triggerer waits for the Glue job run; needs ``glue_job_name``.
         Default: Airflow's ``default_deferrable`` where there is a ``glue_job_name``
     :raises AirflowFailException: (no retry) when tests found rows, the project does not compile, nothing was selected,
         or an argument cannot be used
@@ -178,90 +187,114 @@ class DbtAthenaOperator(BaseOperator):
         self.botocore_config = botocore_config
         if deferrable and not glue_job_name:
             raise ValueError(
-                "deferrable=True needs glue_job_name: on a worker dbt is a process that somebody must look after. Name "
+                "deferrable=True needs glue_job_name: on a worker dbt is a process that the task must wait for. Name "
                 "a Glue job of glue_scripts/run_dbt.py, or leave deferrable out."
             )
         self.deferrable = bool(glue_job_name) and (default_deferrable() if deferrable is None else deferrable)
-        self._run: Run | None = None
-        self._glue: GlueForm | None = None
-        self._verdict: Verdict | None = None
+        self._run: DbtRun | None = None
+        self._glue: DbtInGlue | None = None
+        self._verdict: DbtVerdict | None = None
         self._alias = None
         if emit_model_assets:
             self._alias = alias(f"{self.dag_id}.{self.task_id}")
             self.outlets = [*self.outlets, self._alias]
-        # A slip in the DAG's file shows when it is parsed; what a template will say is looked at when it has.
+        # A mistake in the DAG's file shows when it is parsed; a template is checked when it is rendered.
         if isinstance(command, str) and "{" not in command:
             needed = {"run-operation": ("a_macro",), "retry": tuple(STATE_FLAGS)}
-            Arguments.of(command=command, flags=needed.get(" ".join(command.split())))
+            DbtArguments.parse(command=command, flags=needed.get(" ".join(command.split())))
 
     def execute(self, context: Context) -> dict[str, Any]:
         try:
-            access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
-            asked = request(self, context, access)
+            access = self._connection.access()
+            request = make_request(self._settings(), context, access)
             executable = None if self.glue_job_name else find_executable(self.dbt_executable)
-            self._glue = self._glue_form(context) if self.glue_job_name else None
+            self._glue = self._in_glue(context) if self.glue_job_name else None
         except (ValueError, ExecutableError) as error:
             raise AirflowFailException(str(error)) from error
         if self._glue is not None:
-            self._verdict = self._glue.take(context, asked)
+            self._verdict = self._glue.take(context, request)
             return self._end(context, access)
-        if asked.resume and asked.home is None:
-            self.log.warning("This retry starts over: artifacts_uri says nowhere, nor is there an s3_staging_dir.")
-        self._run = Run(
-            asked,
+        if request.resume and request.task_uri is None:
+            self.log.warning("This retry runs everything again: there is neither artifacts_uri nor s3_staging_dir.")
+        self._run = DbtRun(
+            request,
             executable=executable or "",
             aws=access.aws(),
-            heard=lambda event: self.log.log(event.level, "%s", event.message),
-            say=lambda level, message: self.log.log(level, "%s", message),
+            on_event=lambda event: self.log.log(event.level, "%s", event.message),
+            log=lambda level, message: self.log.log(level, "%s", message),
         )
         self._verdict = self._run()
         return self._end(context, access)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Where the task goes on after a deferral."""
-        if not event:
-            raise AirflowException("The trigger came back without an event; a retry finds dbt's run in Glue, if any.")
-        self._glue = self._glue_form(context)
+        """Resume the task after a deferral."""
+        try:
+            trigger_event = events.parse(event)
+        except EventError as error:
+            raise AirflowException(str(error)) from error
+        self._glue = self._in_glue(context)
         self._glue.prepare_kill()
-        self._verdict = self._glue.resumed(context, event)
-        access = AwsAccess.of_connection(self.aws_conn_id, self.region_name, self.botocore_config)
+        self._verdict = self._glue.resume(context, trigger_event)
+        access = self._connection.access()
         return self._end(context, access)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Airflow's way back from a deferral, also from one that it ended itself, past execute_complete."""
+        """Resume the task; Airflow calls this also for a deferral that it ended itself, past execute_complete."""
         error = str((next_kwargs or {}).get("error", ""))
         if next_method == "__fail__" and "timeout" in error.lower():
-            raise AirflowTaskTimeout(f"{error}. {self._glue_form(context).stop(context)}")
+            raise AirflowTaskTimeout(f"{error}. {self._in_glue(context).stop(context)}")
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        # Called from a signal handler: nothing logged. On a worker one signal is sent, and execute() cleans up.
+        # Called from a signal handler: nothing is logged. On a worker one signal is sent, and execute() cleans up.
         if self._run is not None:
             self._run.stop()
         if self._glue is not None:
             self._glue.kill()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """What OpenLineage's listener asks, where its provider is installed."""
+        """Return the tables of the task for OpenLineage's listener, where its provider is installed."""
         return dbt_end.lineage(self._verdict)
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Return the tables that a failed task built, for OpenLineage's listener."""
         return dbt_end.lineage(self._verdict)
 
-    def _glue_form(self, context: Context) -> GlueForm:
-        where = home(self, context) if "ti" in context else None
-        if where is None:
+    def _settings(self) -> DbtSettings:
+        return DbtSettings(**{each.name: getattr(self, each.name) for each in fields(DbtSettings)})
+
+    @property
+    def _connection(self) -> AwsConnection:
+        config = dict(self.botocore_config) if self.botocore_config else None
+        return AwsConnection(self.aws_conn_id, self.region_name, None, config)
+
+    def _in_glue(self, context: Context) -> DbtInGlue:
+        uri = task_uri(self._settings(), context) if "ti" in context else None
+        if uri is None:
             raise ProfileError(
                 "glue_job_name needs a place in S3 for request and artifacts: artifacts_uri or s3_staging_dir; and a "
-                "task of a DAG run, whose key the job's run carries"
+                "task of a DAG run, whose key the job run carries"
             )
         if self.profiles_dir:
             raise ProfileError(
                 "profiles_dir is on this worker, and dbt in Glue cannot see it: name schema and the rest"
             )
-        return GlueForm(self, context, where)
+        run = RunSettings(
+            self._connection,
+            str(self.glue_job_name),
+            self.deferrable,
+            self.execution_timeout,
+            services=SERVICES,
+        )
+        settings = InGlueSettings(run, self.command, checked_seconds("job_poll_interval", self.job_poll_interval), uri)
+        return DbtInGlue(settings, context, log=self.log, defer=self._defer)
+
+    def _defer(self, trigger: BaseTrigger) -> NoReturn:
+        self.defer(trigger=trigger, method_name="execute_complete")
+        raise AssertionError  # defer never returns
 
     def _end(self, context: Context, access: AwsAccess) -> dict[str, Any]:
         assert self._verdict is not None
+        settings = dbt_end.EndSettings(self.log, lambda links: store_addresses(self, context, links), self._alias)
         place = {"region": access.region or "", "partition": access.partition}
-        return dbt_end.end(self, context, self._verdict, **place, alias=self._alias)
+        return dbt_end.end_task(settings, context, self._verdict, **place)

@@ -1,15 +1,15 @@
-"""How a dbt task ends, wherever dbt ran: its links, events and result, or the exception that its verdict asks for."""
+"""The end of a dbt task, wherever dbt ran: its links, events and result, or the exception of its verdict."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_lakehouse_provider._airflow.assets import emit
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
-from airflow_lakehouse_provider.dbt.verdict import FACT, SUCCESS, Verdict
+from airflow_lakehouse_provider.dbt.verdict import PERMANENT, SUCCESS, DbtVerdict
 from airflow_lakehouse_provider.links import dbt as dbt_links
-from airflow_lakehouse_provider.links.console import store_addresses
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -17,41 +17,54 @@ if TYPE_CHECKING:
 ARTIFACTS_KEY = "artifacts_uri"
 
 
-def end(
-    operator: Any, context: Context, verdict: Verdict, *, region: str, partition: str, alias: Any
+@dataclass(frozen=True)
+class EndSettings:
+    """The part of a task that its end needs.
+
+    :param log: the task's logger
+    :param store_links: stores the addresses of the task's links, by their keys
+    :param alias: the outlet of model assets; None emits no events
+    """
+
+    log: Any
+    store_links: Callable[[dict[str, str]], None]
+    alias: Any = None
+
+
+def end_task(
+    settings: EndSettings, context: Context, verdict: DbtVerdict, *, region: str, partition: str
 ) -> dict[str, Any]:
-    """The task's result.
+    """Return the task's result.
 
     :raises AirflowFailException: a retry would change nothing
-    :raises AirflowException: it may
+    :raises AirflowException: a retry may succeed
     """
-    log: logging.Logger = operator.log
     addresses = dbt_links.addresses(verdict, region, partition)
     if "ti" in context and addresses:
-        store_addresses(operator, context, addresses)
+        settings.store_links(addresses)
     if "ti" in context and verdict.result.get(ARTIFACTS_KEY):
-        # A failed task returns nothing, and `dbt retry` in another one asks for it.
+        # A failed task returns nothing, and `dbt retry` in another task needs the address.
         context["ti"].xcom_push(key=ARTIFACTS_KEY, value=verdict.result[ARTIFACTS_KEY])
-    if alias is not None:
-        made = [
+    if settings.alias is not None:
+        events = [
             (model["uri"], {"unique_id": model["unique_id"], "rows": model["rows"]})
             for model in verdict.models
             if model["unique_id"].startswith("model.")
         ]
-        emit(context, alias, made)
-        log.info("Told of %d models that were built.", len(made))
-    if verdict.kind == SUCCESS:
+        emit(context, settings.alias, events)
+        settings.log.info("Emitted asset events of the %d models that were built.", len(events))
+    if verdict.status == SUCCESS:
         return verdict.result
     message = verdict.message
     if query := addresses.get(dbt_links.AthenaQueryLink.key):
         message += f"\nAthena query: {query}"
     if folder := verdict.result.get(ARTIFACTS_KEY):
         message += f"\nArtifacts: {folder}"
-    raise (AirflowFailException if verdict.kind == FACT else AirflowException)(message)
+    raise (AirflowFailException if verdict.status == PERMANENT else AirflowException)(message)
 
 
-def lineage(verdict: Verdict | None) -> Any:
-    """What OpenLineage is told of a task: the tables that were built and those that were read; None without it."""
+def lineage(verdict: DbtVerdict | None) -> Any:
+    """Return OpenLineage's tables of a task, those built and those read; None where its provider is not installed."""
     if verdict is None:
         return None
     try:
@@ -59,16 +72,16 @@ def lineage(verdict: Verdict | None) -> Any:
         from openlineage.client.event_v2 import Dataset  # type: ignore[import-not-found]
     except ImportError:
         return None
-    made = {model["uri"] for model in verdict.models}
-    read = {uri for model in verdict.models for uri in model["reads"]} - made
+    built = {model["uri"] for model in verdict.models}
+    read = {uri for model in verdict.models for uri in model["reads"]} - built
     return OperatorLineage(
-        inputs=[Dataset(*_named(uri)) for uri in sorted(read)],
-        outputs=[Dataset(*_named(uri)) for uri in sorted(made)],
+        inputs=[Dataset(*_dataset_name(uri)) for uri in sorted(read)],
+        outputs=[Dataset(*_dataset_name(uri)) for uri in sorted(built)],
     )
 
 
-def _named(uri: str) -> tuple[str, str]:
-    """A table's namespace and name: https://openlineage.io/docs/spec/naming/"""
+def _dataset_name(uri: str) -> tuple[str, str]:
+    """Return a table's namespace and name: https://openlineage.io/docs/spec/naming/"""
     scheme, _, rest = uri.partition("://")
     host, _, name = rest.partition("/")
     return f"{scheme}://{host}", name.replace("/", ".")

@@ -1,163 +1,194 @@
-"""dbt in a Glue job, seen from the task: what is put into S3 for it, its run, the verdict."""
+"""dbt in a Glue job, from the task's side: the request in S3, the job run, the verdict."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, AirflowTaskTimeout
-from airflow_lakehouse_provider._airflow.connection import AwsConnection
+from airflow_lakehouse_provider._airflow.compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowTaskTimeout,
+    BaseTrigger,
+)
 from airflow_lakehouse_provider.aws import job_runs
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.report import error_log
-from airflow_lakehouse_provider.aws.start_once import Claim, Job, Memory, Unit
+from airflow_lakehouse_provider.aws.start_once import Claim, JobDefinition, StartState, Unit
+from airflow_lakehouse_provider.dbt.documents import VersionError
 from airflow_lakehouse_provider.dbt.glue_job import (
     PYTHON_SHELL,
     REQUEST_ARGUMENT,
     TASK_ARGUMENT,
+    read_verdict,
     stop_queries,
-    verdict_of,
     write,
 )
 from airflow_lakehouse_provider.dbt.project import Project, ProjectError, pack
-from airflow_lakehouse_provider.dbt.run import Request
+from airflow_lakehouse_provider.dbt.request import DbtRequest
 from airflow_lakehouse_provider.dbt.scratch import Cache, digest
-from airflow_lakehouse_provider.dbt.verdict import Verdict
+from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
 from airflow_lakehouse_provider.links import glue as links
-from airflow_lakehouse_provider.operators.job_arguments import checked_seconds
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
-from airflow_lakehouse_provider.operators.task_run import TaskRun
+from airflow_lakehouse_provider.operators.task_run import RunSettings, TaskRun
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 from airflow_lakehouse_provider.triggers.dbt import DbtGlueRunTrigger
+from airflow_lakehouse_provider.triggers.events import DeadlineReached, Event, RunEnded, RunWait, TurnReady, WaitFailed
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
 
-# Seconds for the queries of a run that a kill stopped; of one that was found to have died without a word.
+# Services, besides Glue, that a kill calls.
+SERVICES = ("s3", "athena")
+# Seconds to stop the queries of a run that a kill stopped; of one that ended without a verdict.
 _QUERIES_WITHIN, _LEFT_WITHIN = 1.5, 10.0
-# Lines of the job's error log in an exception, where dbt came to say nothing.
+# Lines of the job's error log in an exception, where there is no verdict.
 _TAIL = 25
 
 
-class GlueForm:
-    """A task's dbt in Glue.
+@dataclass(frozen=True)
+class InGlueSettings:
+    """The arguments of an operator that its DbtInGlue needs, with templates rendered.
 
-    :param operator: the task, whose templates are rendered
-    :param context: of the task instance
-    :param home: where the artifacts of the task's run are kept
+    :ivar run: those of the job run; its services are SERVICES
+    :ivar command: dbt's command, for messages
+    :ivar poll_interval: seconds between polls of the job run
+    :ivar task_uri: the address under which the artifacts of the task instance are kept
     """
 
-    def __init__(self, operator: Any, context: Context, home: str) -> None:
-        self._operator = operator
-        self._home = home
+    run: RunSettings
+    command: str
+    poll_interval: float
+    task_uri: str
+
+
+class DbtInGlue:
+    """The dbt of a task, in a Glue job.
+
+    :param settings: the operator's
+    :param context: of the task instance
+    :param log: the task's logger
+    :param defer: defers the task by a trigger; ``execute_complete`` resumes it
+    """
+
+    def __init__(
+        self,
+        settings: InGlueSettings,
+        context: Context,
+        *,
+        log: Any,
+        defer: Callable[[BaseTrigger], NoReturn],
+    ) -> None:
+        self._settings = settings
+        self._log = log
         self._key = run_key(context)
-        self._interval = checked_seconds("job_poll_interval", operator.job_poll_interval)
-        config = dict(operator.botocore_config) if operator.botocore_config else None
-        self._connection = AwsConnection(operator.aws_conn_id, operator.region_name, None, config)
-        self._run = TaskRun(
-            operator,
-            self._connection,
-            operator.glue_job_name,
-            services=("s3", "athena"),
-            stop_more=self._stop_queries,
-        )
+        self._run = TaskRun(settings.run, log=log, defer=defer, stop_more=self._stop_queries)
         self._run.key = self._key
 
-    def take(self, context: Context, asked: Request) -> Verdict:
-        """Find or start the run, then wait for it: deferred, where the operator is."""
-        return self._taken(context, asked, Memory(first_try=is_first_try(context)), self._run.deadline())
+    def take(self, context: Context, request: DbtRequest) -> DbtVerdict:
+        """Find or start the job run and wait for it; deferred, where the operator is."""
+        return self._take(context, request, StartState(first_try=is_first_try(context)), self._run.deadline())
 
-    def _taken(self, context: Context, asked: Request | None, memory: Memory, deadline: float | None) -> Verdict:
-        """:param asked: None when the task resumes: the request is in S3 already"""
-        name = self._operator.glue_job_name
-        arguments = {REQUEST_ARGUMENT: self._request_uri(context), TASK_ARGUMENT: self._home}
-        unit = Unit(name, ("", ""), ((TASK_ARGUMENT, self._home),))
-        claim = Claim(Job(name, {}, {}, 1), unit, self._key, arguments)
+    def _take(
+        self, context: Context, request: DbtRequest | None, state: StartState, deadline: float | None
+    ) -> DbtVerdict:
+        """Find or start the job run and wait for it.
 
-        def seen(job: Job) -> None:
-            if job.kind == "pythonshell":
-                raise AirflowFailException(f"The Glue job {name!r} cannot run dbt. {PYTHON_SHELL}")
-            if asked is not None:
-                request = replace(asked, project=self._shipped(asked))
-                write(self._run.client("s3"), self._request_uri(context), request.as_dict())
-
-        run = self._run.take(claim, memory, self._interval, deadline, seen)
-        addresses = links.run_addresses(self._run.client("glue"), run.job_name, run.run_id, run.error_log)
-        self._operator.log.info("Run %s of %s: %s", run.run_id, run.job_name, addresses[links.GlueJobRunLink.key])
-        self._run.leave_if_killed()
-        about: dict[str, Any] = {"job_name": run.job_name, "run_id": run.run_id}
-        if run.ended:
-            return self.resumed(context, {**about, "status": "ended", "run": run.as_dict()})
-        if self._operator.deferrable:
-            self._operator.defer(
-                trigger=DbtGlueRunTrigger(
-                    **about,
-                    carried={"folder": self._folder, "home": self._home},
-                    poll_interval=self._interval,
-                    deadline=deadline,
-                    stop_on_kill=True,
-                    **self._connection.as_dict(),
-                ),
-                method_name="execute_complete",
-            )
-        return self.resumed(context, {**about, **self._run.wait(run, self._interval, deadline)})
-
-    def resumed(self, context: Context, event: dict[str, Any]) -> Verdict:
-        """Go on after a wait, here or in the triggerer."""
-        if event["status"] == "turn":
-            return self._taken(context, None, Memory(**event["memory"]), event["deadline"])
-        self._run.own_run_id = event.get("run_id")
-        if event["status"] == "deadline":
-            raise AirflowTaskTimeout(f"{self._run.timeout_is_over} {self._run.stop(context)}")
-        if event["status"] != "ended":
-            raise AirflowException(f"The wait for dbt in Glue ended, a retry finds its run: {event.get('message')}")
-        return self._verdict(JobRun(**event["run"]))
-
-    def _verdict(self, run: JobRun) -> Verdict:
-        """What the ended run came to.
-
-        :raises AirflowException: dbt did not come to say
+        :param request: None when the task resumes: it is in S3 already
         """
-        found = verdict_of(self._run.client("s3"), self._folder, run.run_id)
-        self._run.own_run_id = None  # it has ended: nothing to stop
-        if found is not None and not run.stopping and run.state != "STOPPED":
-            return found
+        name, task_uri = self._settings.run.job_name, self._settings.task_uri
+        arguments = {REQUEST_ARGUMENT: self._request_uri(context), TASK_ARGUMENT: task_uri}
+        unit = Unit(name, ("", ""), ((TASK_ARGUMENT, task_uri),))
+        claim = Claim(JobDefinition(name, {}, {}, 1), unit, self._key, arguments)
+
+        def check(job: JobDefinition) -> None:
+            if job.command == "pythonshell":
+                raise AirflowFailException(f"The Glue job {name!r} cannot run dbt. {PYTHON_SHELL}")
+            if request is not None:
+                document = replace(request, project=self._upload_project(request.project)).dump()
+                write(self._run.client("s3"), self._request_uri(context), document)
+
+        interval = self._settings.poll_interval
+        run = self._run.take(claim, state, interval, deadline, check)
+        addresses = links.run_addresses(self._run.client("glue"), run.job_name, run.run_id, run.error_log)
+        self._log.info("Run %s of %s: %s", run.run_id, run.job_name, addresses[links.GlueJobRunLink.key])
+        self._run.leave_if_killed()
+        event = self._run.wait(run, {"folder": self._folder}, interval, deadline, DbtGlueRunTrigger)
+        return self._conclude(context, event)
+
+    def resume(self, context: Context, event: Event) -> DbtVerdict:
+        """Continue after a deferral."""
+        if isinstance(event, TurnReady):
+            return self._take(context, None, event.wait.state, event.wait.deadline)
+        if isinstance(event.wait, RunWait):
+            self._run.own_run_id = event.wait.run_id
+        return self._conclude(context, event)
+
+    def _conclude(self, context: Context, event: Event) -> DbtVerdict:
+        """Return the verdict of the run that ended.
+
+        :raises AirflowTaskTimeout: the deadline came first
+        :raises AirflowException: the wait failed
+        """
+        if isinstance(event, RunEnded):
+            return self._verdict(event.run)
+        if isinstance(event, DeadlineReached):
+            raise AirflowTaskTimeout(f"{self._run.timeout_is_over} {self._run.stop(context)}")
+        reason = event.message if isinstance(event, WaitFailed) else f"an unexpected event, {type(event).__name__}"
+        raise AirflowException(f"The wait for dbt in Glue failed, a retry finds its run: {reason}")
+
+    def _verdict(self, run: JobRun) -> DbtVerdict:
+        """Return the verdict of a run that has ended.
+
+        :raises AirflowFailException: the job's script is of another version
+        :raises AirflowException: the run left no verdict
+        """
         s3, athena = self._run.client("s3"), self._run.client("athena")
-        stopped = stop_queries(s3, athena, self._folder, run.run_id, _LEFT_WITHIN)
+        self._run.own_run_id = None  # it has ended: nothing to stop
+        try:
+            verdict = read_verdict(s3, self._folder, run.run_id)
+            if verdict is not None and not run.stopping and run.state != "STOPPED":
+                return verdict
+            stopped = stop_queries(s3, athena, self._folder, run.run_id, _LEFT_WITHIN)
+        except VersionError as error:
+            raise AirflowFailException(str(error)) from error
         meta = self._run.client("glue").meta
         tail = error_log(lambda: self._run.client("logs"), run, _TAIL)
-        what = f"dbt {self._operator.command}"
-        said = job_runs.failure(run, what, region=meta.region_name, partition=meta.partition, tail=tail)
-        raise AirflowException(f"{said}\nAthena queries stopped: {', '.join(stopped)}" if stopped else said)
+        title = f"dbt {self._settings.command}"
+        message = job_runs.failure(run, title, region=meta.region_name, partition=meta.partition, tail=tail)
+        raise AirflowException(f"{message}\nAthena queries stopped: {', '.join(stopped)}" if stopped else message)
 
     def prepare_kill(self) -> None:
+        """Make the clients of a kill beforehand: a kill has no time for it."""
         self._run.prepare_kill()
 
     def kill(self) -> None:
-        """Of on_kill."""
+        """Stop the job run and its queries, from a signal handler: few calls, no log line."""
         self._run.kill()
 
     def stop(self, context: Context) -> str:
-        """Stop the task's run and its queries; says what it did. Never raises."""
+        """Stop the task's job run and its queries; return a message. Never raises."""
         return self._run.stop(context)
 
     def _stop_queries(self, runs: Sequence[str]) -> list[str]:
         s3, athena = self._run.stopper("s3"), self._run.stopper("athena")
         return [query for run in runs for query in stop_queries(s3, athena, self._folder, run, _QUERIES_WITHIN)]
 
-    def _shipped(self, asked: Request) -> str:
-        """The project where Glue can read it; a directory or a zip of the worker's is put into S3, once per content."""
-        if asked.project.startswith("s3://"):
-            return asked.project
+    def _upload_project(self, source: str) -> str:
+        """Return the project's address for Glue; a worker's directory or zip is put into S3, once per content."""
+        if source.startswith("s3://"):
+            return source
         s3 = self._run.client("s3")
         try:
-            with Project.at(asked.project, Cache(), lambda: s3) as project, tempfile.TemporaryDirectory() as folder:
+            with Project.at(source, Cache(), lambda: s3) as project, tempfile.TemporaryDirectory() as folder:
                 archive = Path(folder) / "project.zip"
                 pack(project, archive)
-                uri = f"{self._home.rpartition('/')[0]}/projects/{project.name}-{project.fingerprint()[:32]}.zip"
-                bucket, _, key = uri.removeprefix("s3://").partition("/")
+                name = f"{project.name}-{project.fingerprint()[:32]}.zip"
+                uri = f"{self._settings.task_uri.rpartition('/')[0]}/projects/{name}"
+                bucket, key = split_s3_uri(uri)
                 try:
                     s3.head_object(Bucket=bucket, Key=key)
                 except s3.exceptions.ClientError:
@@ -168,8 +199,8 @@ class GlueForm:
 
     @property
     def _folder(self) -> str:
-        """Where what concerns this generation of the task is put: not another's request, nor its verdict."""
-        return f"{self._home}/glue-{digest(str(self._key))[:12]}"
+        """The folder of request and verdict, which tasks of another run key do not share."""
+        return f"{self._settings.task_uri}/glue-{digest(str(self._key))[:12]}"
 
     def _request_uri(self, context: Context) -> str:
         number = int(getattr(context["ti"], "try_number", 1) or 1)

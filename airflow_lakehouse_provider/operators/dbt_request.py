@@ -1,88 +1,125 @@
-"""What a dbt task asks for, of its operator's arguments and of Airflow's context, checked and without a secret."""
+"""The request of a dbt task, from its operator's arguments and Airflow's context, checked and without a secret."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_lakehouse_provider.dbt.commands import ArgumentError, Arguments
-from airflow_lakehouse_provider.dbt.profile import DEFAULT_THREADS, PROFILE, AthenaProfile, AwsAccess, ProfileError
-from airflow_lakehouse_provider.dbt.run import PROFILES_FILE, Request
+from airflow_lakehouse_provider.dbt.access import AwsAccess
+from airflow_lakehouse_provider.dbt.commands import DbtArguments
+from airflow_lakehouse_provider.dbt.profile import DEFAULT_THREADS, PROFILE, AthenaProfile, ProfileError
+from airflow_lakehouse_provider.dbt.request import DbtRequest
+from airflow_lakehouse_provider.dbt.run import PROFILES_FILE
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
+from airflow_lakehouse_provider.values import ArgumentError, parse_flag
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
 
 DEFAULT_DATABASE = "awsdatacatalog"
-ASKED = ("command", "select", "exclude", "selector", "vars", "full_refresh", "threads", "target", "flags")
+# The arguments that become dbt's own.
+_DBT_ARGUMENTS = ("command", "select", "exclude", "selector", "vars", "full_refresh", "threads", "target", "flags")
 
 
-def request(operator: Any, context: Context, access: AwsAccess) -> Request:
-    """The request of an operator whose templates are rendered.
+@dataclass(frozen=True)
+class DbtSettings:
+    """The arguments of a DbtAthenaOperator that a request is made of, their templates rendered and not yet checked."""
+
+    command: str
+    project: str
+    select: str | Sequence[str] | None = None
+    exclude: str | Sequence[str] | None = None
+    selector: str | None = None
+    vars: Mapping[str, Any] | str | None = None
+    full_refresh: bool | str = False
+    threads: int | str | None = None
+    target: str | None = None
+    database: str | None = None
+    schema: str | None = None
+    s3_staging_dir: str | None = None
+    s3_data_dir: str | None = None
+    work_group: str | None = None
+    profile_args: Mapping[str, Any] | None = None
+    profiles_dir: str | None = None
+    flags: Sequence[str] | None = None
+    env: Mapping[str, str] | None = None
+    resume: bool | str = True
+    allow_empty: bool | str = False
+    artifacts_uri: str | None = None
+
+
+def make_request(settings: DbtSettings, context: Context, access: AwsAccess) -> DbtRequest:
+    """Return the request of a task.
 
     :raises ArgumentError, ProfileError: naming the argument, its value and what is allowed
     """
-    asked = {name: getattr(operator, name) for name in ASKED}
-    arguments = Arguments.of(**asked)
-    resume, allow_empty = _flag("resume", operator.resume), _flag("allow_empty", operator.allow_empty)
-    task = "ti" in context
-    where: dict[str, Any]
-    if operator.profiles_dir:
-        where = {"profiles_dir": str(_profiles_dir(operator.profiles_dir))}
+    values = {name: getattr(settings, name) for name in _DBT_ARGUMENTS}
+    arguments = DbtArguments.parse(**values)
+    resume, allow_empty = parse_flag("resume", settings.resume), parse_flag("allow_empty", settings.allow_empty)
+    in_dag_run = "ti" in context
+    profile: dict[str, Any]
+    if settings.profiles_dir:
+        profile = {"profiles_dir": str(_profiles_dir(settings.profiles_dir))}
     else:
-        where = {"profiles": _profile(operator, access, arguments).content(arguments.target), "profile": PROFILE}
-    return Request(
-        asked={**asked, "vars": dict(arguments.vars), "flags": list(arguments.flags)},
-        project=_project(operator.project),
-        **where,
+        profile = {"profiles": _profile(settings, access, arguments).content(arguments.target), "profile": PROFILE}
+    return DbtRequest(
+        arguments={**values, "vars": dict(arguments.vars), "flags": list(arguments.flags)},
+        project=_project(settings.project),
+        **profile,
         region=access.region or "",
-        work_group=operator.work_group or None,
-        environment=_texts(operator.env),
+        work_group=settings.work_group or None,
+        environment=_texts(settings.env),
         allow_empty=allow_empty,
-        home=home(operator, context),
-        generation=str(run_key(context)) if task else None,
-        resume=resume and task and not is_first_try(context),
+        task_uri=task_uri(settings, context),
+        run_key=str(run_key(context)) if in_dag_run else None,
+        resume=resume and in_dag_run and not is_first_try(context),
     )
 
 
-def home(operator: Any, context: Context) -> str | None:
-    """Where the artifacts of the task's run are kept; None where no place is known."""
-    given, staging = operator.artifacts_uri, operator.s3_staging_dir
-    for name, value in (("artifacts_uri", given), ("s3_staging_dir", staging)):
+def task_uri(settings: DbtSettings, context: Context) -> str | None:
+    """Return the address under which the artifacts of the task instance's tries are kept; None keeps none.
+
+    :raises ProfileError: artifacts_uri or s3_staging_dir is no address in S3
+    """
+    artifacts, staging = settings.artifacts_uri, settings.s3_staging_dir
+    for name, value in (("artifacts_uri", artifacts), ("s3_staging_dir", staging)):
         if value and not str(value).startswith("s3://"):
             raise ProfileError(f"{name} must be s3://bucket/prefix, not {value!r}")
-    if "ti" not in context:  # run by hand: kept where it is said, and there alone
-        return str(given).rstrip("/") if given else None
-    base = str(given).rstrip("/") if given else beside(str(staging)) if staging else None
+    if "ti" not in context:  # run by hand: kept in artifacts_uri alone
+        return str(artifacts).rstrip("/") if artifacts else None
+    base = str(artifacts).rstrip("/") if artifacts else beside(str(staging)) if staging else None
     if base is None:
         return None
     ti = context["ti"]
     parts = [ti.dag_id, ti.task_id, ti.run_id]
     if (index := getattr(ti, "map_index", None)) is not None and index >= 0:
         parts.append(str(index))
-    # ':' and '+' of a run's id are best not in a key. Two ids that become one have generations of their own.
+    # ':' and '+' of a run's id are best not in a key. Two ids that become one have run keys of their own.
     return "/".join([base, *(re.sub(r"[^A-Za-z0-9_.=-]", "-", part) for part in parts)])
 
 
 def beside(staging: str) -> str:
-    """Beside the staging directory: inside, a rule that expires what queries answer would take it too."""
-    bucket, _, prefix = staging.removeprefix("s3://").strip("/").partition("/")
-    return f"s3://{bucket}/{prefix.rstrip('/')}-artifacts" if prefix else f"s3://{bucket}/dbt-artifacts"
+    """Return an address beside the staging directory: a lifecycle rule that expires query results must not cover it."""
+    bucket, key = split_s3_uri(staging)
+    prefix = key.strip("/")
+    return f"s3://{bucket}/{prefix}-artifacts" if prefix else f"s3://{bucket}/dbt-artifacts"
 
 
-def _profile(operator: Any, access: AwsAccess, arguments: Arguments) -> AthenaProfile:
-    more = operator.profile_args or {}
+def _profile(settings: DbtSettings, access: AwsAccess, arguments: DbtArguments) -> AthenaProfile:
+    more = settings.profile_args or {}
     if not isinstance(more, Mapping):
         raise ProfileError(f"profile_args must be a mapping of dbt-athena's settings, not {type(more).__name__}")
     return AthenaProfile(
-        schema=operator.schema or "",
+        schema=settings.schema or "",
         region=access.region or "",
-        s3_staging_dir=operator.s3_staging_dir or None,
-        s3_data_dir=operator.s3_data_dir or None,
-        work_group=operator.work_group or None,
-        database=operator.database or DEFAULT_DATABASE,
+        s3_staging_dir=settings.s3_staging_dir or None,
+        s3_data_dir=settings.s3_data_dir or None,
+        work_group=settings.work_group or None,
+        database=settings.database or DEFAULT_DATABASE,
         threads=arguments.threads or DEFAULT_THREADS,
         more=more,
     )
@@ -107,10 +144,3 @@ def _texts(env: Mapping[str, str] | None) -> dict[str, str]:
     if env is not None and not isinstance(env, Mapping):
         raise ArgumentError(f"env must be a mapping of variables to texts, not {type(env).__name__}")
     return {str(name): str(value) for name, value in (env or {}).items() if value is not None}
-
-
-def _flag(name: str, value: Any) -> bool:
-    found = {"true": True, "false": False}.get(str(value).strip().lower())
-    if found is None:
-        raise ArgumentError(f"{name} must be true or false, not {value!r}")
-    return found

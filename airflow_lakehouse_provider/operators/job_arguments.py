@@ -11,14 +11,14 @@ from airflow_lakehouse_provider.month import Month
 
 Choice = TypeVar("Choice", bound=str)
 
-# Where the script is to leave its report, a JSON object
+# The address at which the script is to leave its report, a JSON object
 REPORT_URI = "--report_uri"
 
-# Members of StartJobRun that have an argument of the operator's, or would make the run another one
+# Members of StartJobRun that the operator has an argument for, or that would repeat an earlier run
 _NOT_OPTIONS = {
     "JobName": "job_name",
     "Arguments": "script_args",
-    "JobRunId": "a run of its own: a retry of an earlier run is Glue's to make",
+    "JobRunId": "the retry of an earlier run, which only Glue itself makes",
 }
 _NAME = re.compile(r"--[A-Za-z_][\w.-]*")
 
@@ -26,9 +26,9 @@ _NAME = re.compile(r"--[A-Za-z_][\w.-]*")
 def run_arguments(
     month: Month, month_arguments: Sequence[str], script_args: Mapping[str, str] | None
 ) -> tuple[dict[str, str], tuple[str, str]]:
-    """Arguments of StartJobRun, the month's two and the script's others; and the names of the month's.
+    """Return the Arguments of StartJobRun, the month's two and the script's others; and the names of the month's two.
 
-    :raises ValueError: naming the argument, what it was and what is allowed
+    :raises ValueError: naming the argument, its value and what is allowed
     """
     names = _month_names(month_arguments)
     given = script_args if script_args is not None else {}
@@ -50,9 +50,9 @@ def run_arguments(
 
 
 def checked_unit(unit_args: Sequence[str], arguments: Mapping[str, str], month: tuple[str, str]) -> tuple[str, ...]:
-    """The names that belong to the unit of work beside the month's.
+    """Return the names of the arguments that belong to the unit of work beside the month's.
 
-    :raises ValueError: one of them is no name among script_args
+    :raises ValueError: one of them is not among script_args
     """
     if isinstance(unit_args, str) or not isinstance(unit_args, Sequence):
         raise ValueError(
@@ -66,7 +66,7 @@ def checked_unit(unit_args: Sequence[str], arguments: Mapping[str, str], month: 
 
 
 def checked_choice(name: str, value: Any, allowed: Sequence[Choice]) -> Choice:
-    """One of the values allowed.
+    """Return a value if it is one of those allowed.
 
     :raises ValueError: naming the argument
     """
@@ -77,9 +77,9 @@ def checked_choice(name: str, value: Any, allowed: Sequence[Choice]) -> Choice:
 
 
 def checked_options(run_job_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Further members of StartJobRun.
+    """Return further members of StartJobRun.
 
-    :raises ValueError: one of them is not to be given here
+    :raises ValueError: one of them is not allowed here
     """
     given = run_job_kwargs if run_job_kwargs is not None else {}
     if not isinstance(given, Mapping):
@@ -91,7 +91,9 @@ def checked_options(run_job_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def checked_seconds(name: str, value: float | str, *, least: float = 0.01) -> float:
-    """A number, or the text of one, that is not too small.
+    """Return a number that is given as such or as text.
+
+    :param least: the smallest value allowed
 
     :raises ValueError: naming the argument
     """

@@ -1,4 +1,4 @@
-"""Where a task's month comes from: its own arguments, the run's params, its conf, or the data interval."""
+"""The month of a task: from its own arguments, the DAG run's params or conf, or the data interval."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from airflow_lakehouse_provider.month import Month
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
 
-# What a template of an absent value renders to.
+# The values to which a template of an absent value renders.
 ABSENT = (None, "", "None", "null")
 
 
 def month_of(context: Context, year: Any, month: Any) -> tuple[Month, str]:
-    """The task's month and, for the log, the source that gave it.
+    """Return the task's month and, for the log, its source.
 
-    Sources in this order; the first that has a year or a month must have both: the operator's `year` and `month`, the
-    DAG run's params, its conf, the start of the data interval in the timetable's own time zone.
+    The sources are, in this order, the operator's `year` and `month`, the DAG run's params, its conf, and the start of
+    the data interval in the timetable's own time zone. The first that has a year or a month must have both.
 
-    :raises ValueError: naming the source and what is wrong with it
+    :param year: the operator's argument, as its template rendered
+    :param month: likewise
+    :raises ValueError: naming the source and the problem
     """
     run = context.get("dag_run")
     sources = (
@@ -54,20 +56,20 @@ def _from_interval(context: Context) -> tuple[Month, str]:
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     name = timetable_name(context.get("dag"))
     if start is None or end is None or start >= end:
-        kind = "absent" if start is None or end is None else "empty"
+        problem = "absent" if start is None or end is None else "empty"
         raise ValueError(
-            f"no month: year and month are not given, and this run's data interval is {kind} (its timetable: {name}). "
-            "Give year and month, or schedule the DAG with CronDataIntervalTimetable."
+            f"no month: year and month are not given, and this run's data interval is {problem} (its timetable: {name})"
+            ". Give year and month, or schedule the DAG with CronDataIntervalTimetable."
         )
-    # A month of a timetable east of Greenwich begins on the last of the month before, in UTC.
+    # In UTC, a month of a timetable east of Greenwich begins on the last day of the month before.
     local = start.astimezone(timetable_zone(context.get("dag")))
     return Month.of(local.year, local.month), f"the data interval's start, {local.isoformat()} ({name})"
 
 
 @pass_context
 def run_month(context: Any) -> Month:
-    """A Jinja function, the run's month by the operators' own rule, for what needs it in a template.
+    """Return the run's month by the operators' own rule; a Jinja function for templates.
 
-    ``DAG(user_defined_macros={"month": run_month})`` makes ``{{ month().year_text }}`` and ``{{ month() }}``.
+    ``DAG(user_defined_macros={"month": run_month})`` makes ``{{ month().year_text }}`` and ``{{ month() }}`` available.
     """
     return month_of(context, None, None)[0]

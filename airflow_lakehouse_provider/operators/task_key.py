@@ -1,4 +1,4 @@
-"""The key of a task's runs, computed where Airflow tells the task what it is: in the operator."""
+"""The run key of a task, from the operator's context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run_key(context: Context) -> RunKey:
-    """Of the task instance that the context is of."""
+    """Return the run key of the context's task instance."""
     ti, run = context["ti"], context.get("dag_run")
     started = getattr(run, "start_date", None)
     map_index = getattr(ti, "map_index", None)
@@ -27,5 +27,5 @@ def run_key(context: Context) -> RunKey:
 
 
 def is_first_try(context: Context) -> bool:
-    """Whether no earlier try can have started a run; a run made anew under an old name has not, whatever AWS shows."""
+    """Return True if no earlier try of this DAG run can have started a job run, even if AWS has one of the same key."""
     return int(getattr(context["ti"], "try_number", 1) or 1) <= 1

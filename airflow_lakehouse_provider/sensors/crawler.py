@@ -1,4 +1,4 @@
-"""CrawlerCompletionSensor: waits until a crawl has covered a load."""
+"""CrawlerCompletionSensor: a wait for a crawl that covers a load."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from airflow_lakehouse_provider._airflow.compat import (
 from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import crawls, times
 from airflow_lakehouse_provider.aws.errors import AwsFailure, BadRequest
-from airflow_lakehouse_provider.aws.polling import Look
+from airflow_lakehouse_provider.aws.polling import Poll
 from airflow_lakehouse_provider.links import glue as links
 from airflow_lakehouse_provider.links.console import store_addresses
 from airflow_lakehouse_provider.sensors.since import resolved
+from airflow_lakehouse_provider.triggers import base, events
 from airflow_lakehouse_provider.triggers.crawler import CrawlTrigger
+from airflow_lakehouse_provider.triggers.events import CrawlEnded, CrawlWait, DeadlineReached, EventError, WaitFailed
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -37,25 +39,26 @@ START = ("if_needed", "never")
 class CrawlerCompletionSensor(BaseSensorOperator):
     """Wait until a crawl that started at or after ``since`` has succeeded, and start one if there is none.
 
-    A crawl that began earlier and still runs is waited out first. Several sensors that wait for one crawler share a
-    crawl. A covering crawl that failed or was stopped fails the task; its retry starts another.
+    A crawl that started earlier and still runs is waited for first. Several sensors of one crawler share a crawl. A
+    crawl that covers the load and failed, or was stopped, fails the task; its retry starts another.
 
     Returns ``{crawler_name, crawl_id, state, started_on, completed_on, summary, dpu_hours}``.
 
-    All but the flags, ``poke_interval`` and ``timeout`` is templated.
+    All arguments but the flags, ``poke_interval`` and ``timeout`` are templated.
 
     :param crawler_name: the Glue crawler
-    :param since: when the load ended: ISO 8601 text (UTC where it names no zone), a datetime, what
-        GlueMonthlyJobOperator returned (``clean.output``), or a list of these, whose latest counts. Left out: when this
-        try began (in ``mode="reschedule"``: when it first looked), so that a retry may cost one more crawl.
-    :param start: "if_needed", or "never" where somebody else starts the crawler
-    :param poke_interval: seconds between looks
-    :param timeout: seconds; the sensor's as in Airflow, in the triggerer too
-    :param aws_conn_id: Airflow connection for AWS; None for botocore's own way to credentials
-    :param region_name: default: the connection's
-    :param verify: whether TLS certificates are verified, or the path of a CA bundle; default: the connection's choice
+    :param since: the load's end: ISO 8601 text (UTC where it names no zone), a datetime, the result of a
+        GlueMonthlyJobOperator (``clean.output``), or a list of these, whose latest counts. Default: the beginning of
+        this try (in ``mode="reschedule"``: its first poll), so that a retry may cost one more crawl
+    :param start: "if_needed", or "never" where something else starts the crawler
+    :param poke_interval: seconds between polls
+    :param timeout: seconds; as in every sensor, in the triggerer too
+    :param aws_conn_id: Airflow connection for AWS; None for botocore's own chain of credentials
+    :param region_name: AWS region; default: the connection's
+    :param verify: whether TLS certificates are verified, or the path of a CA bundle; default: the
+        connection's
     :param botocore_config: arguments of botocore's Config
-    :param deferrable: whether the wait is the triggerer's; default: ``[operators] default_deferrable``
+    :param deferrable: whether the triggerer waits; default: ``[operators] default_deferrable``
     :raises AirflowFailException: (no retry) an argument cannot be used, or there is no such crawler
     :raises AirflowException: (retry) the crawl failed or was stopped
     :raises AirflowSensorTimeout: (no retry) no covering crawl ended in time
@@ -96,7 +99,7 @@ class CrawlerCompletionSensor(BaseSensorOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         self.deferrable = default_deferrable() if deferrable is None else deferrable
-        self._look: Look[crawls.Step] | None = None
+        self._poll: Poll[crawls.CrawlDecision] | None = None
         self._search: crawls.Search | None = None
         self._client: Any = None
 
@@ -104,42 +107,43 @@ class CrawlerCompletionSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         deadline = time.time() + self.timeout
-        # The first look is the worker's: bad input shows at once, and most crawls are started here.
+        # The worker polls first: bad input shows at once, and most crawls are started here.
         done = self.poke(context)
         if done:
             return done.xcom_value
         if self._search is None:
-            raise AirflowException("The sensor has not looked yet.")
+            raise AirflowException("The crawler was not polled.")
         self.defer(
             trigger=CrawlTrigger(
                 search=self._search.as_dict(),
-                poll_interval=max(self.poke_interval, 0.01),
-                deadline=deadline,
                 longest=self._longest_pause(),
-                **self._connection.as_dict(),
+                **base.arguments(self._connection, max(self.poke_interval, 0.01), deadline),
             ),
             method_name="execute_complete",
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Where the task goes on after its deferral."""
-        if not event:
-            raise AirflowException("The trigger came back without an event.")
-        search = crawls.Search(**event["search"])
-        if event["status"] == "deadline":
+        """Resume the task after its deferral."""
+        try:
+            found = events.parse(event)
+        except EventError as error:
+            self._fail(AirflowException(str(error)))
+        if isinstance(found, DeadlineReached) and isinstance(found.wait, CrawlWait):
+            search = found.wait.search
             since = f"since {search.since}" if search.since else "yet"
             self._fail(
                 AirflowSensorTimeout(
                     f"No crawl of {search.crawler_name} that started {since} has ended within {self.timeout:g} s."
                 )
             )
-        if event["status"] != "ended":
-            self._fail(AirflowException(f"The wait for a crawl of {search.crawler_name} ended: {event.get('message')}"))
-        self._connect(context, search.crawler_name)
-        return self._outcome(crawls.Crawl(**event["crawl"]))
+        if not isinstance(found, CrawlEnded):
+            reason = found.message if isinstance(found, WaitFailed) else f"unexpected event {type(found).__name__}"
+            self._fail(AirflowException(f"The wait for a crawl of {self.crawler_name} failed: {reason}"))
+        self._connect(context, found.crawl.crawler_name)
+        return self._outcome(found.crawl)
 
     def _longest_pause(self) -> float | None:
-        """With `exponential_backoff`, as the sensor's own loop has it: up to `max_wait`, or the timeout."""
+        """Return the longest poll interval with `exponential_backoff`: `max_wait`, or the timeout."""
         if not self.exponential_backoff:
             return None
         most = getattr(self, "max_wait", None)
@@ -147,21 +151,21 @@ class CrawlerCompletionSensor(BaseSensorOperator):
         return float(seconds) if seconds else float(self.timeout)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        if self._look is None:
+        if self._poll is None:
             self._begin(context)
-        assert self._look is not None
+        assert self._poll is not None
         try:
-            step = self._look()
+            decision = self._poll()
         except BadRequest as error:
             self._fail(AirflowFailException(str(error)))
         except AwsFailure as error:
             self._fail(AirflowException(str(error)))
-        if step is None:
+        if decision is None:
             return PokeReturnValue(is_done=False)
-        self._search = step.search
-        if step.crawl is None or not step.ended:
+        self._search = decision.search
+        if decision.crawl is None or not decision.ended:
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._outcome(step.crawl))
+        return PokeReturnValue(is_done=True, xcom_value=self._outcome(decision.crawl))
 
     def _begin(self, context: Context) -> None:
         try:
@@ -173,11 +177,13 @@ class CrawlerCompletionSensor(BaseSensorOperator):
         self._connect(context, self.crawler_name)
         search = crawls.Search(self.crawler_name, since=times.text(since), may_start=self.start == "if_needed")
         if self.reschedule and not self.deferrable and (first := first_poke_began(context)) is not None:
-            # What earlier looks remembered is gone with their processes; how long ago they began is not.
+            # The state of earlier polls is gone with their processes; the time of the first is known.
             search = replace(search, looking_for=max(0.0, (timezone.utcnow() - first).total_seconds()))
         self._search = search
-        self._look = Look(
-            lambda: crawls.advance(self._client, self._search or search), lambda s: s.doing, self.log.info
+        self._poll = Poll(
+            lambda: crawls.advance(self._client, self._search or search),
+            lambda decision: decision.message,
+            self.log.info,
         )
 
     def _connect(self, context: Context, crawler_name: str) -> None:
@@ -189,14 +195,13 @@ class CrawlerCompletionSensor(BaseSensorOperator):
     def _outcome(self, crawl: crawls.Crawl) -> dict[str, Any]:
         if not crawl.succeeded:
             meta = self._client.meta
-            said = crawls.failure(crawl, region=meta.region_name, partition=meta.partition)
-            self._fail(AirflowException(said))
+            self._fail(AirflowException(crawls.failure(crawl, region=meta.region_name, partition=meta.partition)))
         return crawl.result
 
     def _fail(self, error: AirflowException) -> NoReturn:
-        """Raise it; as a skip with `soft_fail` or `never_fail`, deferred or not."""
+        """Raise an error, as a skip with `soft_fail` or `never_fail`, deferred or not."""
         if self.soft_fail or self.never_fail:
-            raise AirflowSkipException(f"Skipped, as soft_fail or never_fail asks: {error}") from error
+            raise AirflowSkipException(f"Skipped, as soft_fail or never_fail is on: {error}") from error
         raise error
 
     @property

@@ -1,1 +1,1 @@
-"""What waits in the triggerer: thin triggers over airflow_lakehouse_provider.aws."""
+"""Triggers: thin waits in the triggerer over airflow_lakehouse_provider.aws."""

@@ -1,74 +1,42 @@
-"""Waits in the triggerer for the crawl that covers a load."""
+"""A trigger that waits for the crawl that covers a load."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from airflow_lakehouse_provider._airflow.compat import BaseTrigger, TriggerEvent
-from airflow_lakehouse_provider._airflow.connection import AwsConnection
 from airflow_lakehouse_provider.aws import crawls
-from airflow_lakehouse_provider.aws.watching import Crawls
-from airflow_lakehouse_provider.triggers.shared import news, poller, told
+from airflow_lakehouse_provider.aws.watching import CrawlSource
+from airflow_lakehouse_provider.triggers.base import WaitTrigger
+from airflow_lakehouse_provider.triggers.events import CrawlEnded, CrawlWait, DeadlineReached, Event
 
 
-class CrawlTrigger(BaseTrigger):
-    """Yields one event: the crawl's end, the deadline, or why the wait cannot go on.
+class CrawlTrigger(WaitTrigger):
+    """Wait for the end of the crawl that covers a load.
 
     :param search: a crawls.Search as a dictionary
-    :param poll_interval: seconds between looks
-    :param deadline: epoch seconds; None for no deadline
-    :param longest: up to so many seconds the interval doubles with every look; None keeps it as it is
-    :param aws_conn_id: and the rest: see AwsConnection
-    :param retired: arguments of earlier versions, with which tasks may still be deferred
+    :param longest: the poll interval doubles with every poll up to so many seconds; None keeps it as it is
+    :param common: the arguments of WaitTrigger
     """
 
-    def __init__(
-        self,
-        *,
-        search: dict[str, Any],
-        poll_interval: float = 60,
-        deadline: float | None = None,
-        longest: float | None = None,
-        aws_conn_id: str | None = None,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
-        **retired: Any,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, *, search: dict[str, Any], longest: float | None = None, **common: Any) -> None:
+        super().__init__(**common)
         self.search = crawls.Search(**search)
-        self.poll_interval = poll_interval
-        self.deadline = deadline
         self.longest = longest
-        self.connection = AwsConnection(aws_conn_id, region_name, verify, botocore_config)
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            "airflow_lakehouse_provider.triggers.crawler.CrawlTrigger",
-            {
-                "search": self.search.as_dict(),
-                "poll_interval": self.poll_interval,
-                "deadline": self.deadline,
-                "longest": self.longest,
-                **self.connection.as_dict(),
-            },
-        )
+    def own_arguments(self) -> dict[str, Any]:
+        return {"search": self.search.as_dict(), "longest": self.longest}
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        event = await told(self, f"a crawl of {self.search.crawler_name}", {}, self._wait)
-        event.payload["search"] = self.search.as_dict()
-        yield event
+    def waiting(self) -> CrawlWait:
+        return CrawlWait(self.search)
 
-    async def _wait(self) -> dict[str, Any]:
+    async def watch(self) -> Event:
         name, question = self.search.crawler_name, self.search
-        shared = poller(self.connection, ("crawler", name), lambda: Crawls(name))
-        answers = news(shared, lambda _: question, self.poll_interval, self.deadline, self.log, self.longest)
-        async with aclosing(answers):
-            async for step in answers:
-                self.log.info("%s", step.doing)
-                self.search = step.search
-                if step.ended:
-                    return {"status": "ended", "crawl": step.crawl.as_dict()}
-        return {"status": "deadline"}
+        poller = self.poller(("crawler", name), lambda: CrawlSource(name))
+        async with aclosing(self.answers(poller, lambda _: question, self.longest)) as answers:
+            async for decision in answers:
+                self.log.info("%s", decision.message)
+                self.search = decision.search
+                if decision.ended:
+                    return CrawlEnded(self.waiting(), decision.crawl)
+        return DeadlineReached(self.waiting())

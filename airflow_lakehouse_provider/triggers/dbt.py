@@ -1,27 +1,23 @@
-"""Wait in the triggerer for the end of a Glue job run that dbt works in."""
+"""A trigger that waits for the end of a Glue job run in which dbt works."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
+from airflow_lakehouse_provider._airflow.connection import in_thread
 from airflow_lakehouse_provider.aws import job_runs
 from airflow_lakehouse_provider.dbt.glue_job import stop_queries
 from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger
-from airflow_lakehouse_provider.triggers.shared import in_thread
 
-# Of a kill, which may take 20 seconds in all.
+# Seconds of a kill, which may take 20 in all, and between looks at the run.
 _SECONDS, _PAUSE = 12.0, 1.0
 
 
 class DbtGlueRunTrigger(GlueJobRunTrigger):
-    """As GlueJobRunTrigger; a user's kill stops the run's Athena queries too.
+    """A GlueJobRunTrigger whose run's Athena queries a user's kill stops too.
 
-    :ivar carried: with ``folder``, where the run leaves what it says
+    :ivar carried: with ``folder``, the run's folder in S3
     """
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return "airflow_lakehouse_provider.triggers.dbt.DbtGlueRunTrigger", super().serialize()[1]
 
     async def stop_remote(self) -> None:
         await super().stop_remote()
@@ -33,8 +29,8 @@ class DbtGlueRunTrigger(GlueJobRunTrigger):
         folder, stopped = self.carried["folder"], set[str]()
         until = asyncio.get_running_loop().time() + _SECONDS
         while True:
-            # A run that is STOPPING may still start queries: the last look comes after its end.
-            run = await in_thread(lambda: job_runs.look(glue, self.job_name, self.run_id))
+            # A run that is STOPPING may still start queries: the last round comes after its end.
+            run = await in_thread(lambda: job_runs.get(glue, self.job_name, self.run_id))
             stopped |= set(await in_thread(lambda: stop_queries(s3, athena, folder, self.run_id, _SECONDS)))
             if run.ended or asyncio.get_running_loop().time() > until:
                 break

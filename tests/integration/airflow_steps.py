@@ -40,11 +40,11 @@ from sqlalchemy import select
 
 from airflow_lakehouse_provider._airflow.compat import timezone
 from airflow_lakehouse_provider.aws import start_once
-from airflow_lakehouse_provider.triggers import shared
+from airflow_lakehouse_provider.triggers import base
 
 DAG = "months"
 # As long as a local call may be on its way; and an event may come at once, as no scheduler looks in between.
-start_once.SETTLING, start_once._PAUSE, shared.HOLD = 0.5, 0.1, 0.0
+start_once.SETTLING, start_once._PAUSE, base.HOLD = 0.5, 0.1, 0.0
 
 
 class Airflow:
@@ -71,7 +71,7 @@ class Airflow:
             await client.get("/connections/none")
 
     def new(self, run_id: str, conf: dict) -> None:
-        """A DAG run, all its tasks to do."""
+        """Create a DAG run, with all its tasks to do."""
         for task in list(self._workers):
             self._end(task, signal.SIGKILL)
         now = timezone.utcnow()
@@ -89,7 +89,7 @@ class Airflow:
         self.run_id = run_id
 
     def schedule(self) -> None:
-        """A round of the scheduler, who also sees to tries whose process is gone."""
+        """Do a round of the scheduler, which also fails tries whose process is gone."""
         for task, pid in list(self._workers.items()):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 del self._workers[task]
@@ -147,11 +147,11 @@ class Airflow:
         URLLib3Session.send = fatal
 
     def kill(self, task: str) -> None:
-        """SIGKILL for the try's process."""
+        """Send SIGKILL to the try's process."""
         self._end(task, signal.SIGKILL)
 
     def trigger(self, task: str, seconds: float) -> None:
-        """The task's trigger, in a triggerer that lives for some seconds or until there is an event."""
+        """Run the task's trigger, in a triggerer that lives for some seconds or until there is an event."""
         trigger_id, answer = self._triggerer(task, lambda trigger: self._first_event(trigger, seconds))
         if answer:
             with create_session() as session:
@@ -178,7 +178,7 @@ class Airflow:
         self._by_hand(task, act, triggerer_lives)
 
     def _by_hand(self, task: str, act, triggerer_lives: bool) -> None:
-        """What a user does in the UI; a worker or a living triggerer hears of it afterwards."""
+        """Do what a user does in the UI; a worker or a living triggerer gets the signal afterwards."""
         with create_session() as session:
             ti = self._ti(session, task)
             deferred, trigger_id = ti.state == TaskInstanceState.DEFERRED, ti.trigger_id
@@ -213,7 +213,7 @@ class Airflow:
         return trigger_id, self._in_triggerer(task, trigger, use)
 
     def _in_triggerer(self, task, trigger, use):
-        """What ``use(trigger)`` gives, in a process that has what a triggerer has: the API, and whose trigger it is."""
+        """Return the result of ``use(trigger)``, run in a process with a triggerer's API and a task instance."""
         with create_session() as session:
             ti = self._ti(session, task)
             about = {

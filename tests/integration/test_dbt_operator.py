@@ -121,15 +121,15 @@ def test_a_retry_runs_only_what_is_left(worker, boto):
         **dict.fromkeys(("orders", "sums", "last"), "success"),
         **dict.fromkeys(("unique_orders_id", "not_null_orders_id", "accepted_values_orders_id__False__1"), "pass"),
     }
-    asked = "".join(query["Query"] for query in queries(boto, result["invocation_id"]))
-    assert "model.shop.last" in asked
-    assert "model.shop.orders" not in asked
+    queried = "".join(query["Query"] for query in queries(boto, result["invocation_id"]))
+    assert "model.shop.last" in queried
+    assert "model.shop.orders" not in queried
     assert result["artifacts_uri"].startswith(
         f"s3://{worker.bucket}/results-artifacts/shop/dbt/manual__2024-01-01T00-00-"
     )
 
 
-def test_failing_tests_are_a_fact_and_name_their_tables(worker):
+def test_failing_tests_are_permanent_and_name_their_tables(worker):
     worker.project.joinpath("models/orders.sql").write_text("select 1 as id, 2 as amount union all select 1, 3")
     with pytest.raises(AirflowFailException) as failed:
         worker(select="orders", flags=["--store-failures"]).execute(context())
@@ -138,7 +138,7 @@ def test_failing_tests_are_a_fact_and_name_their_tables(worker):
     assert f'"{worker.database}_dbt_test__audit"."unique_orders_id")' in first
 
 
-def test_a_fact_beside_an_accident_is_an_accident(worker):
+def test_a_permanent_failure_beside_a_retryable_one_is_retried(worker):
     worker.project.joinpath("models/orders.sql").write_text("select 1 as id, 2 as amount union all select 1, 3")
     with pytest.raises(AirflowException) as failed:
         worker(command="run", env={"DIVISOR": "0"}).execute(context())
@@ -190,11 +190,11 @@ def test_projects_from_everywhere(worker, boto, tmp_path, source):
 
 def test_the_second_task_does_not_parse_again(worker):
     def parsed(**arguments):
-        heard = []
+        lines = []
         operator = worker(command="parse", **arguments)
-        operator.log.log = lambda level, message, *values: heard.append(message % values)
+        operator.log.log = lambda level, message, *values: lines.append(message % values)
         operator.execute(context())
-        return any("Unable to do partial parsing" in line for line in heard)
+        return any("Unable to do partial parsing" in line for line in lines)
 
     assert parsed(vars={"amount": 1})
     assert not parsed(vars={"amount": 1})
@@ -210,12 +210,12 @@ def test_packages_are_installed_once_beside_a_read_only_project(worker, tmp_path
     (worker.project / "packages.yml").write_text("packages:\n  - local: ../shared\n")
     (worker.project / "models" / "orders.sql").write_text("select {{ shared.one() }} as id, 2 as amount")
     worker.project.chmod(0o555)
-    heard = []
+    lines = []
     for _ in range(2):
         operator = worker(command="run", select="orders")
-        operator.log.log = lambda level, message, *values: heard.append(message % values)
+        operator.log.log = lambda level, message, *values: lines.append(message % values)
         assert statuses(operator.execute(context())) == {"orders": "success"}
-    assert len([line for line in heard if "bring along" in line]) == 1
+    assert len([line for line in lines if "bring along" in line]) == 1
 
 
 # What a worker's process runs: its secret is in the connection alone, its log goes to standard output.
@@ -266,7 +266,7 @@ def task(worker, local_aws, tmp_path, database, bucket):
         process.log.close()
 
 
-def said(process):
+def output(process):
     process.log.seek(0)
     return process.log.read()
 
@@ -281,7 +281,7 @@ def until(true, within=180.0):
 
 
 def processes(temporary):
-    """Who works in a worker's temporary directory: (pid, command line)."""
+    """Return the processes that work in a worker's temporary directory: (pid, command line)."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -309,14 +309,14 @@ def test_the_secret_is_nowhere(worker, task, boto, database):
     for number in range(2):
         (worker.project / f"models/slow_{number}.sql").write_text(SLOW.format(number=number))
     process = task(select="slow_0 slow_1")
-    assert until(lambda: running(boto, database)), said(process)
+    assert until(lambda: running(boto, database)), output(process)
     assert not [line for _, line in processes(worker.temporary) if SECRET in line]
     files = [path for path in worker.temporary.rglob("*") if path.is_file()]
     assert [path for path in files if path.name == "profiles.yml"]
     assert not [path for path in files if SECRET.encode() in path.read_bytes()]
     process.send_signal(signal.SIGTERM)
     process.wait(20)
-    log = said(process)
+    log = output(process)
     assert "was stopped, and its Athena queries with it" in log
     assert SECRET not in log
 
@@ -333,9 +333,9 @@ def test_nothing_outlives_a_kill(worker, task, boto, database):
         process = task(select="slow_0 slow_1", threads=2)
         when = chance.choices(("starting", "preparing", "querying"), (1, 1, 3))[0]
         if when == "preparing":
-            assert until(lambda p=process: "Concurrency: 2 threads" in said(p)), said(process)
+            assert until(lambda p=process: "Concurrency: 2 threads" in output(p)), output(process)
         elif when == "querying":
-            assert until(lambda: running(boto, database)), said(process)
+            assert until(lambda: running(boto, database)), output(process)
         at = chance.uniform(0, 3 if when == "starting" else 0.4)
         time.sleep(at)
         caught += bool(running(boto, database))
@@ -350,17 +350,17 @@ def test_nothing_outlives_a_kill(worker, task, boto, database):
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
-            if "begins" not in said(process) or not processes(worker.temporary):
+            if "begins" not in output(process) or not processes(worker.temporary):
                 process.terminate()  # there was no dbt yet to kill
         where = f"{how} while {when}, after {at:.2f} s, kill {number} of seed {seed}"
         gone = until(lambda: not processes(worker.temporary) and not running(boto, database), 20)
         took = time.monotonic() - began
         print(f"{where}: met a query {caught} times so far; nothing runs after {took:.2f} s")
-        assert gone, f"{where}: {processes(worker.temporary)} {running(boto, database)}\n{said(process)}"
+        assert gone, f"{where}: {processes(worker.temporary)} {running(boto, database)}\n{output(process)}"
         if how == "on_kill":
             process.wait(60)
-            ended = re.search(r"ended after (\d+\.\d+)", said(process))
-            assert ended is None or float(ended[1]) < 4, f"{where}: {said(process)}"
+            ended = re.search(r"ended after (\d+\.\d+)", output(process))
+            assert ended is None or float(ended[1]) < 4, f"{where}: {output(process)}"
         process.kill()
         process.wait()
     assert caught, "no kill met a query"

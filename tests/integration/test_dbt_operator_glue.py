@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("airflow")
 
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, TaskDeferred
-from airflow_lakehouse_provider.dbt.glue_job import library
+from airflow_lakehouse_provider.dbt.library import library
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
 pytestmark = pytest.mark.xdist_group("dbt-glue")
@@ -66,7 +66,7 @@ def task(job, local_aws, bucket, database, tmp_path, monkeypatch):
     """`task(...)`: runs a try of a task of one DAG run to its end, through the triggerer; `task.operator(...)`."""
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("airflow_lakehouse_provider.triggers.shared.HOLD", 0.0)
+    monkeypatch.setattr("airflow_lakehouse_provider.triggers.base.HOLD", 0.0)
     folder, run_id = tmp_path / "shop", f"run-{uuid.uuid4().hex[:8]}"
     for name, content in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def test_the_same_result_failure_and_retry(task, boto, job):
     assert log["metadata"]["invocation_id"] == result["invocation_id"]
 
 
-def test_failing_tests_are_a_fact_in_glue_too(task):
+def test_failing_tests_are_permanent_in_glue_too(task):
     (task.project / "models/orders.sql").write_text("select 1 as id, 2 as amount union all select 1, 3")
     with pytest.raises(AirflowFailException, match=r"^1 of 1 test failed: unique_orders_id \(1 row\)"):
         task(1, select="orders", deferrable=False)

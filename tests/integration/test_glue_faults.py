@@ -1,4 +1,4 @@
-"""What the Glue operator makes of AWS's worst days: fault x moment x mode, each with how many runs were started.
+"""The Glue operator under faults of AWS: fault x moment x mode, each with how many runs were started.
 
 The faults are the local AWS's (local_aws/faults.py), the calls real clients', the runs real processes.
 """
@@ -90,7 +90,7 @@ def operator(job, **arguments):
 
 
 def run(make, **in_context):
-    """A try of the task to its end, through its triggers."""
+    """Run a try of the task to its end, through its triggers."""
 
     async def first(trigger):
         async for event in trigger.run():

@@ -48,7 +48,7 @@ def context():
 
 
 def run(make):
-    """Execute a task to its end, through its trigger where it defers: what it returns."""
+    """Execute a task to its end, through its trigger where it defers; return its result."""
     try:
         return make().execute(context())
     except TaskDeferred as deferred:

@@ -1,4 +1,4 @@
-"""An AWS by script, and a task's way through Airflow without its database: for operators, sensors and triggers."""
+"""A scripted AWS, and a task's way through Airflow without its database: for operators, sensors and triggers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def aws_error(code: str, message: str = "as scripted", status: int = 400, operat
 
 
 def _next(script: list[Any]) -> Any:
-    """The script's next line; its last one for ever."""
+    """Return the script's next line; its last one for ever."""
     item = script.pop(0) if len(script) > 1 else script[0]
     if isinstance(item, Exception):
         raise item
@@ -147,7 +147,7 @@ class ScriptedGlue:
 
 
 class ScriptedAws:
-    """What stands in for AwsConnection's clients, and what was asked of it."""
+    """The stand-in for AwsConnection's clients, which records its calls."""
 
     def __init__(self) -> None:
         self.glue = ScriptedGlue()
@@ -216,7 +216,7 @@ class Task:
 
 
 async def first_event(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a trigger, made of what was stored of it, yields; it must end after it."""
+    """Return the event of a trigger that is made of its stored arguments; it must end after it."""
     module, _, name = path.rpartition(".")
     trigger = getattr(importlib.import_module(module), name)(**arguments)
     events = [event async for event in trigger.run()]
@@ -227,11 +227,11 @@ async def first_event(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> ScriptedAws:
-    """Every client that a connection gives is this script's."""
+    """Make every client that a connection gives this script's."""
     from airflow_lakehouse_provider._airflow.connection import AwsConnection
 
     scripted = ScriptedAws()
-    monkeypatch.setattr("airflow_lakehouse_provider.triggers.shared.HOLD", 0.0)
+    monkeypatch.setattr("airflow_lakehouse_provider.triggers.base.HOLD", 0.0)
     monkeypatch.setattr(AwsConnection, "client", lambda self, service, **how: scripted.client(self, service, **how))
     return scripted
 

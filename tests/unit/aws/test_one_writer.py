@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from airflow_lakehouse_provider.aws import start_once
 from airflow_lakehouse_provider.aws.job_runs import STATES
 from airflow_lakehouse_provider.aws.run_key import RunKey
-from airflow_lakehouse_provider.aws.start_once import Claim, Job, Memory, Unit
+from airflow_lakehouse_provider.aws.start_once import Claim, JobDefinition, StartState, Unit
 
 NOW = datetime(2024, 2, 1, 3, tzinfo=timezone.utc)
 ARGUMENTS = {"--YEAR": "2024", "--MONTH": "01"}
@@ -74,23 +74,23 @@ class Task:
     def __init__(self, glue: Glue, name: str) -> None:
         self.glue, self.name = glue, name
         self.max_tries, self.run_id, self.done = 2, None, False
-        self.memory: Memory = Memory(first_try=True)
+        self.state: StartState = StartState(first_try=True)
 
     @property
     def claim(self) -> Claim:
         key = RunKey("d", self.name, "r", "2024-02-01T02:00:00+00:00", -1, self.max_tries)
-        unit = Unit.of("trips", ("--YEAR", "--MONTH"), (), ARGUMENTS)
-        return Claim(Job("trips", {}, {}, 9), unit, key, ARGUMENTS)
+        unit = Unit.of_arguments("trips", ("--YEAR", "--MONTH"), (), ARGUMENTS)
+        return Claim(JobDefinition("trips", {}, {}, 9), unit, key, ARGUMENTS)
 
     def look(self) -> None:
-        """What its worker or trigger does next."""
+        """Do the next step of its worker or trigger."""
         if self.done:
             return
         if self.run_id is None:
             # The reply's settling is over: what was started shows.
-            memory = replace(self.memory, lost_at=0.0 if self.memory.lost_at is not None else None)
+            memory = replace(self.state, lost_at=0.0 if self.state.lost_at is not None else None)
             step = start_once.advance(self.glue, self.glue, self.claim, memory)
-            self.memory, self.run_id = step.memory, step.run.run_id if step.run else None
+            self.state, self.run_id = step.state, step.run.run_id if step.run else None
         if self.run_id is not None:
             state = self.glue.run(self.run_id)["JobRunState"]
             if STATES[state].succeeded:
@@ -99,8 +99,8 @@ class Task:
                 self.retry()
 
     def retry(self) -> None:
-        """After a failure, a lost worker, a lost trigger: the same generation, knowing nothing."""
-        self.run_id, self.memory = None, Memory(first_try=False)
+        """Begin again after a failure, a lost worker or a lost trigger: the same generation, without its state."""
+        self.run_id, self.state = None, StartState(first_try=False)
 
     def clear(self) -> None:
         self.max_tries += 1
@@ -149,7 +149,7 @@ class OneWriter(RuleBasedStateMachine):
 
     @invariant()
     def one_writer(self) -> None:
-        """Of all that is not being stopped."""
+        """There is at most one writer, among the runs that are not being stopped."""
         writers = [run for run in self.glue.active() if run["JobRunState"] != "STOPPING"]
         assert len(writers) <= 1, writers
 
@@ -158,7 +158,7 @@ class OneWriter(RuleBasedStateMachine):
         """Every active run is waited for, or carries the key by which a task that still lives finds it."""
         tasks = {task.name: task for task in self.tasks}
         for run in self.glue.active():
-            key = start_once.JobRun.of(run).key
+            key = start_once.JobRun.from_api(run).key
             assert key is not None
             assert key.task_id in tasks
 

@@ -44,18 +44,18 @@ def poller(source, key="k", connects=None):
 
 
 async def until(shared, wanted, question="q", interval=0.01, deadline=None):
-    """Wait for an answer that satisfies; all news on the way."""
+    """Wait for an answer that satisfies; return all answers on the way."""
     seen = []
     async with shared.waiting(question, interval) as waiter:
-        while (news := await waiter.news(deadline)) is not None:
-            seen.append(news)
-            if wanted(news):
+        while (answer := await waiter.next_answer(deadline)) is not None:
+            seen.append(answer)
+            if wanted(answer):
                 break
     return seen
 
 
-def is_many(news):
-    return not isinstance(news, Trouble) and news >= 3
+def is_many(answer):
+    return not isinstance(answer, Trouble) and answer >= 3
 
 
 def test_all_who_wait_share_the_rounds():
@@ -65,7 +65,7 @@ def test_all_who_wait_share_the_rounds():
         return await asyncio.gather(*(until(poller(source), is_many, f"q{n % 50}") for n in range(200)))
 
     seen = asyncio.run(everybody())
-    assert {tuple(each) for each in seen} == {(1, 3)}, "an answer with the mark of the last is no news"
+    assert {tuple(each) for each in seen} == {(1, 3)}, "an answer with the mark of the last is no answer"
     assert len(source.rounds) == 3
     assert len(source.rounds[0]) == 50
 
@@ -109,7 +109,7 @@ async def until_in_loop(source):
 def test_what_passes_is_told_once_and_survived(error):
     source = Numbers(error("ThrottlingException"), ConnectionResetError("gone"), ConnectionResetError("gone"))
     seen = asyncio.run(until_in_loop(source))
-    told = [str(news) for news in seen if isinstance(news, Trouble)]
+    told = [str(answer) for answer in seen if isinstance(answer, Trouble)]
     assert len(told) == 2
     assert "ThrottlingException" in told[0]
     assert "gone" in told[1]
@@ -151,9 +151,9 @@ def test_what_fails_one_question_fails_that_one():
 @pytest.mark.parametrize("left", [0.05, -1.0])
 def test_the_deadline_ends_a_wait(left):
     async def wait():
-        return await until(poller(Numbers()), lambda news: False, deadline=time.time() + left)
+        return await until(poller(Numbers()), lambda answer: False, deadline=time.time() + left)
 
-    assert all(news in (1, 3) for news in asyncio.run(wait()))
+    assert all(answer in (1, 3) for answer in asyncio.run(wait()))
 
 
 def test_nothing_is_told_before_its_time():
@@ -161,7 +161,7 @@ def test_nothing_is_told_before_its_time():
         loop = asyncio.get_running_loop()
         async with poller(Numbers()).waiting("q", 0.01, hold=0.1) as waiter:
             began = loop.time()
-            await waiter.news(None)
+            await waiter.next_answer(None)
             return loop.time() - began
 
     assert asyncio.run(wait()) >= 0.1
@@ -214,13 +214,13 @@ def test_trouble_stretches_the_pause_and_throttling_more(error):
     def pause(*troubles):
         pace = Pace()
         for trouble in troubles:
-            pace.trouble(trouble)
+            pace.failed(trouble)
         return pace.stretched(30)
 
     gone, throttled = ConnectionResetError(), error("ThrottlingException")
     assert pause() == pause(gone) == 30
     assert 30 < pause(gone, gone) < pause(throttled, throttled) < pause(*[throttled] * 20) == 300
     pace = Pace()
-    pace.trouble(throttled)
-    pace.well()
+    pace.failed(throttled)
+    pace.succeeded()
     assert 27 <= pace.pause(30) <= 33

@@ -9,18 +9,20 @@ import pytest
 from airflow_lakehouse_provider.aws import errors, start_once
 from airflow_lakehouse_provider.aws.job_runs import JobRun
 from airflow_lakehouse_provider.aws.run_key import ARGUMENT, RunKey
-from airflow_lakehouse_provider.aws.start_once import ActiveRun, Claim, Job, Memory, Unit
+from airflow_lakehouse_provider.aws.start_once import ActiveRun, Claim, JobDefinition, StartState, Unit
 
 NOW = datetime(2024, 2, 1, 3, 0, tzinfo=timezone.utc)
 MINE = RunKey("d", "clean", "r", "2024-02-01T02:00:00+00:00", -1, 3)
 OLDER = RunKey("d", "clean", "r", "2024-02-01T02:00:00+00:00", -1, 1)
-JOB = Job("trips", {"--service": "yellow"}, {}, 2)
-RETRY = Memory(first_try=False)
+JOB = JobDefinition("trips", {"--service": "yellow"}, {}, 2)
+RETRY = StartState(first_try=False)
 
 
 def claim(key=MINE, on_active_run="wait", names=(), arguments=None, job=JOB):
     arguments = {"--YEAR": "2024", "--MONTH": "01", **(arguments or {})}
-    return Claim(job, Unit.of("trips", ("--YEAR", "--MONTH"), names, arguments), key, arguments, {}, on_active_run)
+    return Claim(
+        job, Unit.of_arguments("trips", ("--YEAR", "--MONTH"), names, arguments), key, arguments, {}, on_active_run
+    )
 
 
 def run(run_id, state="RUNNING", key=None, minute=0, **arguments):
@@ -77,8 +79,8 @@ def test_what_a_retry_does(runs, expected):
 
 def test_a_first_try_takes_no_success_of_before():
     """`dag.test()` twice for one date: the same names and start, and a success of the first."""
-    assert decided([run("own", "SUCCEEDED", key=MINE)], Memory(first_try=True)) == "start"
-    assert decided([run("own", key=MINE)], Memory(first_try=True)) == "take own"
+    assert decided([run("own", "SUCCEEDED", key=MINE)], StartState(first_try=True)) == "start"
+    assert decided([run("own", key=MINE)], StartState(first_try=True)) == "take own"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_the_unit_of_work(names, mine, theirs, expected):
 
 
 def test_an_argument_that_no_run_can_change_decides():
-    job = Job("trips", {}, {"--service": "green"}, 1)
+    job = JobDefinition("trips", {}, {"--service": "green"}, 1)
     assert decided(
         [run("other", service="yellow")], names=("--service",), arguments={"--service": "green"}, job=job
     ) == ("wait")
@@ -106,14 +108,17 @@ def test_an_argument_that_no_run_can_change_decides():
 def test_anybody_elses_run():
     other = run("other", key=RunKey("e", "load", "m1", "x", -1, 0))
     assert decided([other], on_active_run="attach") == "take other"
-    with pytest.raises(ActiveRun, match=r"Run other .* is active for --YEAR 2024 --MONTH 01 too; it is load's of e"):
+    with pytest.raises(
+        ActiveRun,
+        match=r"Run other .* is active for --YEAR 2024 --MONTH 01 too; it was started by task load of DAG e, run m1",
+    ):
         decided([other], on_active_run="fail")
     assert decided([run("other", "STOPPING")], on_active_run="attach") == "wait"
     assert decided([run("other", "STOPPING")], on_active_run="fail") == "wait"
 
 
 def test_a_run_that_this_try_passed_by_is_not_taken():
-    memory = start_once.decide(claim(), RETRY, [run("failed", "FAILED", key=MINE)], clock=0).memory
+    memory = start_once.decide(claim(), RETRY, [run("failed", "FAILED", key=MINE)], clock=0).state
     assert memory.passed == ["failed"]
     # One that shows later is this try's own, however it ended: its start's reply was lost.
     runs = [run("late", "FAILED", key=MINE, minute=2), run("failed", "FAILED", key=MINE)]
@@ -122,7 +127,7 @@ def test_a_run_that_this_try_passed_by_is_not_taken():
 
 @pytest.mark.parametrize(("ago", "expected"), [(1, "wait"), (start_once.SETTLING + 1, "start")])
 def test_a_lost_reply_settles_before_another_start(ago, expected):
-    assert decided([], Memory(first_try=False, passed=[], lost_at=1_000.0 - ago)) == expected
+    assert decided([], StartState(first_try=False, passed=[], lost_at=1_000.0 - ago)) == expected
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,7 @@ def test_a_lost_reply_settles_before_another_start(ago, expected):
 )
 def test_a_slot_is_waited_for(ago, throttled, active, expected):
     runs = [run(f"r{n}", MONTH=str(n + 5)) for n in range(active)]
-    memory = Memory(passed=[], refused_at=1_000.0 - ago, throttled=throttled)
+    memory = StartState(passed=[], refused_at=1_000.0 - ago, throttled=throttled)
     assert decided(runs, memory) == expected
 
 
@@ -148,24 +153,24 @@ def test_a_claim_and_a_memory_travel_as_json():
     import json
 
     wanted = claim(names=("--service",), arguments={"--service": "yellow"}, on_active_run="fail")
-    told = Claim.of(json.loads(json.dumps(wanted.as_dict())))
+    told = Claim.from_dict(json.loads(json.dumps(wanted.as_dict())))
     assert told.unit == wanted.unit
     assert told.key == MINE
     assert told.on_active_run == "fail"
     assert told.job.defaults == {"--service": "yellow"}
-    memory = Memory(first_try=False, passed=["a"], lost_at=1.5)
-    assert Memory(**json.loads(json.dumps(memory.as_dict()))) == memory
+    memory = StartState(first_try=False, passed=["a"], lost_at=1.5)
+    assert StartState(**json.loads(json.dumps(memory.as_dict()))) == memory
 
 
 def advanced(glue, memory=None, **wanted):
-    return start_once.advance(glue, glue, claim(**wanted), memory or Memory())
+    return start_once.advance(glue, glue, claim(**wanted), memory or StartState())
 
 
 def test_a_start_whose_reply_is_lost_is_found(aws, error):
     aws.glue.lost_replies = [error("InternalServiceException", status=500)]
     step = advanced(aws.glue)
     assert (step.run, step.brief) == (None, True)
-    found = advanced(aws.glue, step.memory)
+    found = advanced(aws.glue, step.state)
     assert found.run is not None
     assert len(aws.glue.started) == 1
 
@@ -176,8 +181,8 @@ def test_a_start_without_room_is_no_failure(aws, error, code):
     step = advanced(aws.glue)
     assert step.waits
     assert not step.brief
-    assert step.memory.refused_at is not None
-    assert step.memory.throttled == (code == "ThrottlingException")
+    assert step.state.refused_at is not None
+    assert step.state.throttled == (code == "ThrottlingException")
 
 
 def test_a_start_that_never_arrived_is_made_again_at_once(aws):
@@ -185,8 +190,8 @@ def test_a_start_that_never_arrived_is_made_again_at_once(aws):
 
     aws.glue.start_errors = [EndpointConnectionError(endpoint_url="http://x")]
     step = advanced(aws.glue)
-    assert step.memory.lost_at is None
-    assert advanced(aws.glue, step.memory).run is not None
+    assert step.state.lost_at is None
+    assert advanced(aws.glue, step.state).run is not None
 
 
 @pytest.mark.parametrize(
@@ -218,13 +223,13 @@ def test_of_two_starts_at_once_the_earlier_stays(aws, minute, stays):
     assert (step.run is not None) is stays
     assert aws.glue.stopped == ([] if stays else ["jr_1"])
     if not stays:
-        assert step.memory.passed == ["jr_1"], "its end is none of this try's"
+        assert step.state.passed == ["jr_1"], "its end is none of this try's"
 
 
 def test_nobody_elses_run_is_ever_stopped(aws):
     aws.glue.add_run("other", "RUNNING", {"--YEAR": "2024", "--MONTH": "01"})
     assert start_once.stop_own(aws.glue, "trips", MINE) == []
-    with pytest.raises(RuntimeError, match="not ours to stop"):
+    with pytest.raises(RuntimeError, match="is not stopped: it carries no run key"):
         start_once.stop(aws.glue, run("other"))
     assert aws.glue.stopped == []
 
@@ -241,4 +246,4 @@ def test_what_is_active_is_looked_for_behind_many_pages(aws):
     for n in range(450):
         state = "RUNNING" if n == 3 else "SUCCEEDED"
         aws.glue.add_run(f"r{n}", state, {"--YEAR": "2024", "--MONTH": "01"}, start=datetime.now(timezone.utc))
-    assert "r3" in advanced(aws.glue).doing
+    assert "r3" in advanced(aws.glue).message

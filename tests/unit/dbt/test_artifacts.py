@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_lakehouse_provider.dbt.artifacts import MESSAGE_CHARACTERS, ArtifactError, NodeOutcome, Outcome
+from airflow_lakehouse_provider.dbt.artifacts import MESSAGE_CHARACTERS, ArtifactError, DbtResults, NodeResult
 
 
 def result(unique_id, status, **more):
@@ -18,7 +18,7 @@ def outcome(tmp_path):
     def read(*results, queries=None, elapsed=2.5):
         file = tmp_path / "run_results.json"
         file.write_text(json.dumps({"results": results, "elapsed_time": elapsed}))
-        return Outcome.read(file, queries)
+        return DbtResults.read(file, queries)
 
     return read
 
@@ -37,7 +37,7 @@ BUILT = result(
 
 def test_a_model_that_was_built(outcome):
     read = outcome(BUILT, queries={"model.shop.orders": "q-1"})
-    assert read.nodes == (NodeOutcome("model.shop.orders", "success", 1.235, 7, 99, "q-1", "OK 7"),)
+    assert read.nodes == (NodeResult("model.shop.orders", "success", 1.235, 7, 99, "q-1", "OK 7"),)
     assert read.counts == {"success": 1}
     assert read.as_mapping()["nodes"][0] == {
         "unique_id": "model.shop.orders",
@@ -106,8 +106,8 @@ def test_many_failures_are_not_all_named(outcome):
         ([PASSED, result("test.shop.t.1", "warn", failures=3)], False),
     ],
 )
-def test_whether_only_facts_failed(outcome, results, only_facts):
-    assert outcome(*results).only_facts_failed is only_facts
+def test_whether_only_permanent_failures(outcome, results, only_facts):
+    assert outcome(*results).only_permanent_failures is only_facts
 
 
 def test_long_messages_are_cut_for_xcom_only(outcome):
@@ -117,7 +117,7 @@ def test_long_messages_are_cut_for_xcom_only(outcome):
 
 
 def test_an_artifact_never_written_has_no_nodes(tmp_path):
-    assert Outcome.read(tmp_path / "run_results.json").nodes == ()
+    assert DbtResults.read(tmp_path / "run_results.json").nodes == ()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"results": [{"status": "pass"}]}', '{"results": [7]}'])
@@ -125,4 +125,4 @@ def test_an_artifact_that_dbt_would_not_write(tmp_path, content):
     file = tmp_path / "run_results.json"
     file.write_text(content)
     with pytest.raises(ArtifactError, match=r"run_results\.json of dbt cannot be read"):
-        Outcome.read(file)
+        DbtResults.read(file)

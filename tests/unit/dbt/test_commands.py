@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from airflow_lakehouse_provider.dbt.commands import COMMANDS, ArgumentError, Arguments
+from airflow_lakehouse_provider.dbt.commands import COMMANDS, DbtArguments
+from airflow_lakehouse_provider.values import ArgumentError
 
 
 def line(**arguments):
-    made = Arguments.of(**arguments).line(
+    made = DbtArguments.parse(**arguments).line(
         project=Path("/project"), profiles=Path("/p"), profile="airflow", target_path=Path("/t"), log_path=Path("/l")
     )
     return " ".join(made)
@@ -43,7 +44,9 @@ def test_every_command_has_a_line(command):
 
 
 def test_a_resumed_command_is_a_retry_which_knows_its_selection():
-    made = Arguments.of(command="build", select="a", full_refresh=True, threads=2, flags=["--fail-fast"], vars={"y": 1})
+    made = DbtArguments.parse(
+        command="build", select="a", full_refresh=True, threads=2, flags=["--fail-fast"], vars={"y": 1}
+    )
     shown = made.line(
         **{"project": Path("/project"), "profiles": Path("/p"), "profile": "airflow"},
         **{"target_path": Path("/t"), "log_path": Path("/l"), "resume": Path("/state")},
@@ -61,7 +64,7 @@ def test_a_resumed_command_is_a_retry_which_knows_its_selection():
     ],
 )
 def test_commands_of_two_words(given, expected):
-    assert Arguments.of(command=given).command == expected
+    assert DbtArguments.parse(command=given).command == expected
 
 
 @pytest.mark.parametrize(
@@ -69,20 +72,20 @@ def test_commands_of_two_words(given, expected):
     [({"a": 1}, {"a": 1}), ('{"a": 1}', {"a": 1}), ("a: 1", {"a": 1}), (None, {}), ("", {})],
 )
 def test_vars_may_be_a_mapping_or_its_text(given, expected):
-    assert Arguments.of(command="run", vars=given).vars == expected
+    assert DbtArguments.parse(command="run", vars=given).vars == expected
 
 
 def test_vars_that_json_does_not_know_become_text():
     import datetime
 
-    made = Arguments.of(command="run", vars={"day": datetime.date(2024, 1, 31)})
+    made = DbtArguments.parse(command="run", vars={"day": datetime.date(2024, 1, 31)})
     shown = made.line(project=Path("."), profiles=Path("."), profile=None, target_path=Path("."), log_path=Path("."))
     assert json.loads(shown[shown.index("--vars") + 1]) == {"day": "2024-01-31"}
 
 
 @pytest.mark.parametrize("empty", [None, "", [], ()])
 def test_nothing_selected_is_no_selector(empty):
-    made = Arguments.of(command="run", select=empty, selector="", target="", threads=None)
+    made = DbtArguments.parse(command="run", select=empty, selector="", target="", threads=None)
     assert (made.select, made.selector, made.target, made.selection) == ((), None, None, "no selector")
 
 
@@ -113,5 +116,5 @@ def test_nothing_selected_is_no_selector(empty):
 )
 def test_what_is_refused(arguments, message):
     with pytest.raises(ArgumentError) as refused:
-        Arguments.of(**arguments)
+        DbtArguments.parse(**arguments)
     assert message in str(refused.value)

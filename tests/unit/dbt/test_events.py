@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from airflow_lakehouse_provider.dbt.events import Event, LogReader
+from airflow_lakehouse_provider.dbt.events import DbtEvent, LogReader
 
 QUERY = "0b5d3a3e-3a0e-4d1f-9b7e-0123456789ab"
 
@@ -33,7 +33,7 @@ def log_line(message, name="Note", level="info", **data):
     ],
 )
 def test_lines_become_events(line, level, message):
-    event = Event.of(line)
+    event = DbtEvent.parse(line)
     assert (event.level, event.message) == (level, message)
 
 

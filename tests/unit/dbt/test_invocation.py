@@ -1,4 +1,4 @@
-"""A dbt process, played by a script: found, listened to, stopped."""
+"""A dbt process, played by a script: found, its log read, stopped."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def invocation(executable, tmp_path, *arguments):
     return Invocation(executable=[executable], arguments=arguments, environment=dict(os.environ), directory=tmp_path)
 
 
-def test_the_log_is_heard_while_it_is_written_and_the_exit_code_kept(program, tmp_path):
+def test_the_log_is_read_while_it_is_written_and_the_exit_code_returned(program, tmp_path):
     dbt = program(f"import os, sys; print('''{HEADER % '1.11.16'}'''); print(os.getcwd(), *sys.argv[1:]); sys.exit(1)")
-    heard = []
+    events = []
     with invocation(dbt, tmp_path, "run", "--select", "a b") as running:
-        assert running.wait(heard.append) == 1
-    assert [event.message for event in heard if event.message] == ["Running", f"{tmp_path} run --select a b"]
+        assert running.wait(events.append) == 1
+    assert [event.message for event in events if event.message] == ["Running", f"{tmp_path} run --select a b"]
     assert running.log.version == "1.11.16"
     assert running.seconds > 0
     assert not running.stopping
@@ -43,10 +43,10 @@ def test_the_log_is_heard_while_it_is_written_and_the_exit_code_kept(program, tm
 
 def test_what_is_not_utf8_is_no_accident(program, tmp_path):
     dbt = program(f"import sys; print('''{HEADER % '1.9.0'}''', flush=True); sys.stdout.buffer.write(b'caf\\xe9')")
-    heard = []
+    events = []
     with invocation(dbt, tmp_path) as running:
-        assert running.wait(heard.append) == 0
-    assert heard[-1].message == "caf\ufffd"
+        assert running.wait(events.append) == 0
+    assert events[-1].message == "caf\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_what_is_not_utf8_is_no_accident(program, tmp_path):
     [
         (
             "print('uptime 3 days')",
-            "is not a dbt that works: its exit code is 0, and it said: uptime 3 days. On MWAA make",
+            "is not a dbt that works: its exit code is 0, its output: uptime 3 days. On MWAA make",
         ),
-        ("import sys; sys.exit(4)", "its exit code is 4, and it said: nothing. On MWAA make"),
+        ("import sys; sys.exit(4)", "its exit code is 4, its output: nothing. On MWAA make"),
         ("import nowhere", "No module named 'nowhere'"),
         (
             f"print('''{HEADER % '1.7.19'}''', flush=True); import time; time.sleep(60)",
@@ -88,16 +88,16 @@ except KeyboardInterrupt:
 
 
 def test_stop_interrupts_and_wait_comes_back(program, tmp_path):
-    heard = []
+    events = []
 
-    def hear(event):
-        heard.append(event.message)
+    def on_event(event):
+        events.append(event.message)
         if event.name == "MainReportVersion":
             running.stop()
 
     with invocation(program(WAITING), tmp_path) as running:
-        assert running.wait(hear) == 2
-    assert heard == ["Running", "cancelled"]
+        assert running.wait(on_event) == 2
+    assert events == ["Running", "cancelled"]
     assert running.stopping
 
 

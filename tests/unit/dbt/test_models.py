@@ -1,4 +1,4 @@
-"""What the dbt project says of the Glue script's cleaned zone is what the script does, and everything is described."""
+"""The dbt project agrees with the Glue script about the cleaned zone, and everything in it is described."""
 
 from __future__ import annotations
 

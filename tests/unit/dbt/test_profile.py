@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from airflow_lakehouse_provider.dbt.profile import AthenaProfile, AwsAccess, ProfileError
+from airflow_lakehouse_provider._airflow.connection import AwsConnection
+from airflow_lakehouse_provider.dbt.profile import AthenaProfile, ProfileError
 
 SECRET = "s3cr3t/Value+1"
 
@@ -63,7 +64,7 @@ def connection(monkeypatch):
     def connection(login=None, password=None, **extra):
         content = {"conn_type": "aws", "login": login, "password": password, "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_LAKEHOUSE", json.dumps({k: v for k, v in content.items() if v}))
-        return AwsAccess.of_connection("lakehouse")
+        return AwsConnection("lakehouse").access()
 
     return connection
 
@@ -152,11 +153,11 @@ def test_endpoints_and_certificates_of_the_connection(connection):
 
 
 def test_without_a_connection_the_environments_own_region():
-    access = AwsAccess.of_connection(None)
+    access = AwsConnection().access()
     assert access.region == "us-east-1"
     assert "AWS_ENDPOINT_URL" not in {*access.variables, *access.dropped}
 
 
 def test_the_operators_region_wins(connection):
     connection(region_name="eu-west-1")
-    assert AwsAccess.of_connection("lakehouse", "us-west-2").region == "us-west-2"
+    assert AwsConnection("lakehouse", "us-west-2").access().region == "us-west-2"

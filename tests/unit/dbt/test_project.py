@@ -1,4 +1,4 @@
-"""What is a dbt project, and what is said of what is not."""
+"""Directories that are a dbt project, and the errors of those that are none."""
 
 from __future__ import annotations
 

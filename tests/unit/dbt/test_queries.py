@@ -1,4 +1,4 @@
-"""Which Athena queries are an invocation's own, and that no other is stopped."""
+"""The Athena queries of an invocation are found and stopped, and no others."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ if "forked" not in sys.argv:
 
 
 def gone(pid, within=10.0):
-    """Whether a process ends in time; a zombie that init has yet to collect counts as gone."""
+    """Return True if a process ends in time; a zombie that init has yet to collect counts as gone."""
     until = time.monotonic() + within
     while time.monotonic() < until:
         try:
@@ -50,7 +50,7 @@ def start():
 
     def start(*command, **options):
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", supervise.__file__, supervise.TELL_PID, *command],
+            [sys.executable, "-I", "-S", supervise.__file__, supervise.PRINT_PID, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -137,7 +137,7 @@ def test_what_a_command_leaves_behind_is_killed(start):
 
 
 @pytest.mark.parametrize("peaceful", [False, True])
-def test_a_killed_starter_leaves_nothing_but_its_last_orders(tmp_path, peaceful):
+def test_a_killed_starter_leaves_nothing_but_its_cleanup(tmp_path, peaceful):
     file = tmp_path / "carried out"
     order = [
         sys.executable,
@@ -148,7 +148,7 @@ def test_a_killed_starter_leaves_nothing_but_its_last_orders(tmp_path, peaceful)
     orders += [{"command": None}] if peaceful else []
     script = f"""
 import subprocess, sys
-command = [{supervise.__file__!r}, {supervise.TELL_PID!r}, sys.executable, "-c", {CHILD!r}]
+command = [{supervise.__file__!r}, {supervise.PRINT_PID!r}, sys.executable, "-c", {CHILD!r}]
 process = subprocess.Popen([sys.executable, "-I", "-S", *command],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 process.stdout.readline()
@@ -165,7 +165,7 @@ sys.stdin.read()
     assert (file.read_text() if file.exists() else None) == (None if peaceful else 'me {"a": 1}\n')
 
 
-def test_the_last_orders_begin_at_the_kill_and_learn_of_the_end(tmp_path):
+def test_the_cleanup_starts_at_the_kill_and_is_told_of_the_end(tmp_path):
     """A child that takes its grace: by its end, what was ordered has long begun."""
     file = tmp_path / "times"
     noted = f"open({str(file)!r}, 'a').write(f'{{time.monotonic()}} ')"

@@ -1,4 +1,4 @@
-"""The project as dbt sees it: links, the marked comment, the packages."""
+"""The project as dbt sees it: links, the with_query_comment comment, the packages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from airflow_lakehouse_provider.dbt.project import Project, ProjectError
-from airflow_lakehouse_provider.dbt.workspace import Workspace, marked
+from airflow_lakehouse_provider.dbt.workspace import Workspace, with_query_comment
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_the_project_is_linked_and_what_dbt_writes_left_out(project, tmp_path):
 
 
 def test_queries_carry_the_invocation(project):
-    content = yaml.safe_load(marked(project()))
+    content = yaml.safe_load(with_query_comment(project()))
     assert "invocation_id=invocation_id" in content["query-comment"]
     assert content["name"] == "shop"
 
@@ -40,7 +40,7 @@ def test_queries_carry_the_invocation(project):
     "text", ["name: shop\nquery-comment: mine\n", "name: shop\nquery-comment:\n", "{name: shop}", "name: shop\n...\n"]
 )
 def test_what_cannot_be_marked_is_left_alone(project, text):
-    assert marked(project(**{"dbt_project.yml": text})) == text
+    assert with_query_comment(project(**{"dbt_project.yml": text})) == text
 
 
 @pytest.mark.parametrize(

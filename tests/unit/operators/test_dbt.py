@@ -212,12 +212,12 @@ def test_the_log_has_dbts_levels(fake, caplog):
         ]
     )
     operator = fake.operator()
-    heard = []
-    operator.log.log = lambda level, message, *values: heard.append((level, message % values))
+    lines = []
+    operator.log.log = lambda level, message, *values: lines.append((level, message % values))
     operator.execute({})
-    assert (logging.DEBUG, "1 of 1 START sql table model") in heard
-    assert (logging.INFO, "1 of 1 OK created sql table model") in heard
-    assert (logging.WARNING, "something is deprecated") in heard
+    assert (logging.DEBUG, "1 of 1 START sql table model") in lines
+    assert (logging.INFO, "1 of 1 OK created sql table model") in lines
+    assert (logging.WARNING, "something is deprecated") in lines
 
 
 UNIQUE = result("test.shop.unique_orders_id.3e", "fail", failures=14)

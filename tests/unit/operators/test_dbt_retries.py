@@ -1,4 +1,4 @@
-"""What a retry goes on with, where artifacts are kept, and what a task tells besides its result."""
+"""Retries that continue the last try, the artifacts that are kept, and a task's events, lineage and links."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def worker(tmp_path, monkeypatch):
         yield Worker(tmp_path, s3)
 
 
-def test_a_retry_goes_on_where_the_last_try_ended_and_tells_of_all(worker):
+def test_a_retry_continues_the_last_try_and_returns_the_results_of_both(worker):
     with pytest.raises(AirflowException, match="1 of 2 models failed: sums: lost"):
         worker.run(ORDERS, BROKEN, code=1, invocation="one")
     result = worker.run(MENDED, try_number=2, invocation="two")
@@ -176,11 +176,11 @@ def test_only_a_retry_of_the_same_resumes(worker, monkeypatch, what, again):
     assert worker.resumed == (what in ("its own retry", "threads"))
 
 
-@pytest.mark.parametrize("before", ["success", "killed", "fact"])
+@pytest.mark.parametrize("before", ["success", "killed", "permanent"])
 def test_what_leaves_nothing_to_resume(worker, before):
     if before == "success":
         worker.run(ORDERS)
-    elif before == "fact":
+    elif before == "permanent":
         with pytest.raises(AirflowFailException):
             worker.run(FAILED, code=1)
     else:
@@ -254,13 +254,13 @@ def test_lineage_goes_through_ephemeral_models(worker, monkeypatch):
     monkeypatch.setattr("airflow_lakehouse_provider.operators.dbt_end.lineage", seen.append)
     operator = DbtAthenaOperator(task_id="dbt", command="run", project="x")
     assert operator.get_openlineage_facets_on_complete(None) is None
-    from airflow_lakehouse_provider.dbt.artifacts import NodeOutcome, Outcome
-    from airflow_lakehouse_provider.dbt.manifest import built
+    from airflow_lakehouse_provider.dbt.artifacts import DbtResults, NodeResult
+    from airflow_lakehouse_provider.dbt.manifest import built_tables
 
     file = worker.project / "manifest.json"
     file.write_text(json.dumps(MANIFEST))
-    made = built(
-        file, Outcome(tuple(NodeOutcome(f"model.shop.{n}", "success") for n in ("orders", "sums"))), "us-east-1"
+    made = built_tables(
+        file, DbtResults(tuple(NodeResult(f"model.shop.{n}", "success") for n in ("orders", "sums"))), "us-east-1"
     )
     assert [(table["uri"], table["reads"]) for table in made] == [
         (f"{MARTS}/orders", ["awsathena://athena.us-east-1.amazonaws.com/awsdatacatalog/cleaned/trips"]),
@@ -277,15 +277,15 @@ def test_deferrable_needs_glue(monkeypatch):
 
 
 def test_links_lead_to_query_artifacts_and_docs():
-    from airflow_lakehouse_provider.dbt.verdict import Verdict
+    from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
     from airflow_lakehouse_provider.links import dbt as dbt_links
 
     artifacts = {"index.html": "s3://lake/a b/one/index.html"}
-    verdict = Verdict("accident", "", {"artifacts_uri": "s3://lake/a b/one"}, "q-1", artifacts)
+    verdict = DbtVerdict("retryable", "", {"artifacts_uri": "s3://lake/a b/one"}, "q-1", artifacts)
     assert dbt_links.addresses(verdict, "eu-west-1", "aws") == {
         "athena_query": "https://eu-west-1.console.aws.amazon.com/athena/home?region=eu-west-1#/query-editor/history/q-1",
         "dbt_artifacts": "https://eu-west-1.console.aws.amazon.com/s3/buckets/lake?region=eu-west-1&prefix=a%20b%2Fone/",
         "dbt_docs": "https://eu-west-1.console.aws.amazon.com/s3/object/lake?region=eu-west-1"
         "&prefix=a%20b%2Fone%2Findex.html",
     }
-    assert dbt_links.addresses(Verdict("success"), "eu-west-1", "aws") == {}
+    assert dbt_links.addresses(DbtVerdict("success"), "eu-west-1", "aws") == {}

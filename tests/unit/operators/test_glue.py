@@ -150,7 +150,7 @@ def test_a_deferral_that_airflow_timed_out_stops_the_run(aws, task, error):
     fresh = operator(year=2024, month=1)
     aws.glue.add_run("mine", "RUNNING", {KEY: "v1/d/t/r/2024-02-01T02%3A00%3A00%2B00%3A00/-1/2"})
     aws.glue.add_run("not mine", "RUNNING", {"--YEAR": "2024", "--MONTH": "01"})
-    with pytest.raises(AirflowTaskTimeout, match="Told to stop: mine"):
+    with pytest.raises(AirflowTaskTimeout, match="Stopping: mine"):
         fresh.resume_execution("__fail__", {"error": error}, tried.context)
     assert aws.glue.stopped == ["mine"]
 
@@ -165,7 +165,7 @@ def test_a_log_that_cannot_be_read_hides_nothing(aws, task, deferrable, error):
 
 
 @MODES
-def test_what_passes_by_itself_does_not_end_the_wait(aws, task, deferrable, error, caplog):
+def test_what_is_transient_does_not_end_the_wait(aws, task, deferrable, error, caplog):
     from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
     caplog.set_level(logging.INFO)
@@ -248,7 +248,7 @@ def test_a_start_that_is_refused_says_why(aws, task, error, code, kind, sentence
 @MODES
 def test_the_deadline_stops_the_run_and_says_so(aws, task, deferrable):
     aws.glue.states = ["RUNNING"]
-    with pytest.raises(AirflowTaskTimeout, match=r"execution_timeout.*jr_1 of trips for 2024-01.*was told to stop"):
+    with pytest.raises(AirflowTaskTimeout, match=r"execution_timeout.*jr_1 of trips for 2024-01.*is being stopped"):
         task(
             lambda: operator(year=2024, month=1, deferrable=deferrable, execution_timeout=timedelta(seconds=0.1))
         ).run()
@@ -273,7 +273,7 @@ def test_a_kill_stops_the_run_and_ends_the_task(aws, task, stop):
     killed = operator(year=2024, month=1, stop_job_run_on_kill=stop)
     aws.glue.states = ["RUNNING"]
     aws.glue.on_look = killed.on_kill  # as Airflow 3 does it: execute goes on afterwards
-    with pytest.raises(AirflowException, match="was told to stop" if stop else "goes on"):
+    with pytest.raises(AirflowException, match="is being stopped" if stop else "goes on"):
         task(lambda: killed).run()
     assert aws.glue.stopped == (["jr_1"] if stop else [])
 

@@ -1,4 +1,4 @@
-"""Where a task's month comes from, and that a schedule means the same month on every Airflow."""
+"""The source of a task's month, and that a schedule means the same month on every Airflow."""
 
 from __future__ import annotations
 

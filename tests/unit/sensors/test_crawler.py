@@ -221,7 +221,7 @@ def test_soft_fail_skips(aws, task, deferrable, flag, what, error):
 
 
 @MODES
-def test_what_passes_by_itself_does_not_end_the_wait(aws, task, deferrable, error):
+def test_what_is_transient_does_not_end_the_wait(aws, task, deferrable, error):
     aws.glue.crawler = [
         error("ThrottlingException"),
         "READY",

@@ -1,4 +1,4 @@
-"""What `since` may be."""
+"""The values that `since` may have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOMENT = datetime(2024, 2, 1, 3, 4, 5, tzinfo=timezone.utc)
 
 
 class Lazy(Sequence):
-    """As Airflow hands on what a mapped task returned: a sequence that is neither list nor tuple."""
+    """The output of a mapped task, as Airflow passes it on: a sequence that is neither list nor tuple."""
 
     def __init__(self, *items):
         self._items = items
@@ -68,7 +68,7 @@ def test_none_is_left_out():
 @pytest.mark.parametrize(
     ("since", "sentence"),
     [
-        ("None", "since is the text 'None'.*look at the task it comes from"),
+        ("None", "since is the text 'None'.*check the task that it comes from"),
         ("", "since is the text ''"),
         (" null ", "since is the text ' null '"),
         ("yesterday", "'yesterday' is no time: give ISO 8601"),

@@ -1,4 +1,4 @@
-"""What a trigger does when its task is killed, and when it only moves to another triggerer."""
+"""Triggers whose task is killed, and triggers that only move to another triggerer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("airflow")
 
-from airflow_lakehouse_provider._airflow.compat import AIRFLOW_3, kill
+from airflow_lakehouse_provider._airflow import kill
+from airflow_lakehouse_provider._airflow.compat import AIRFLOW_3
 from airflow_lakehouse_provider.aws.run_key import RunKey
+from airflow_lakehouse_provider.triggers.events import VERSION
 from airflow_lakehouse_provider.triggers.glue import GlueJobRunTrigger, GlueTurnTrigger
 
 KEY = RunKey("d", "t", "r", "2024-02-01T02:00:00+00:00", -1, 2)
@@ -29,7 +31,7 @@ ARGUMENTS = {"--YEAR": "2024", "--MONTH": "1"}
 
 @pytest.fixture
 def killed(monkeypatch):
-    """Whether Airflow says that the task was killed."""
+    """Set Airflow's answer about a kill of the task."""
     says = {"answer": True}
 
     async def is_killed(trigger):
@@ -42,7 +44,7 @@ def killed(monkeypatch):
 
 
 def end(trigger):
-    """As a triggerer ends it, in the midst of its wait."""
+    """End a trigger as a triggerer does, in the middle of its wait."""
 
     async def cancelled():
         async def wait():
@@ -61,7 +63,7 @@ def end(trigger):
 
 
 def waiting_for_a_run(**arguments):
-    return GlueJobRunTrigger(job_name="trips", run_id="mine", poll_interval=0.01, **arguments)
+    return GlueJobRunTrigger(job_name="trips", run_id="mine", version=VERSION, poll_interval=0.01, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_a_users_kill_stops_the_run_and_nothing_else_does(aws, killed, answer, s
 
 def test_a_kill_before_the_start_stops_what_a_lost_start_left(aws, killed):
     aws.glue.add_run("other", "RUNNING", ARGUMENTS)
-    trigger = GlueTurnTrigger(claim=CLAIM, memory={}, poll_interval=0.01, stop_on_kill=True)
+    trigger = GlueTurnTrigger(claim=CLAIM, state={}, version=VERSION, poll_interval=0.01, stop_on_kill=True)
     end(trigger)
     assert aws.glue.stopped == []
     aws.glue.add_run("late", "RUNNING", {**ARGUMENTS, "--lakehouse-run-key": str(KEY)})
