@@ -1,1 +1,1 @@
-"""dbt on Athena: its command line, its process, its results. Never imports dbt, nor Airflow except in profile.py."""
+"""dbt on Athena: its command line, its process, its results. Imports neither dbt nor Airflow."""
