@@ -1,7 +1,7 @@
-"""What ends a demo before its time."""
+"""The error that ends a demo early."""
 
 from __future__ import annotations
 
 
 class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why, what to do, and where the log is."""
+    """The demo cannot continue; the message gives the reason, the remedy, and the log."""

@@ -82,7 +82,7 @@ def environment_of(credentials):
 
 
 def judged(local):
-    """What was judged so far."""
+    """Return the decisions so far."""
     lines = (local.root / ".state" / "iam-calls.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -228,7 +228,7 @@ class Analyst:
         return found["Status"]["State"], found["Status"].get("StateChangeReason", "")
 
     def look_and_stop(self):
-        """What a tool does before and after: the group's settings, the results as a file, an end to a query."""
+        """Make the calls of a tool around a query: the work group's settings, the result file, stopping a query."""
         group = self._athena.get_work_group(WorkGroup="nyc-taxi-analysts")["WorkGroup"]["Configuration"]
         bucket, _, prefix = group["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
         kept = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
@@ -311,7 +311,7 @@ def _less(document, sid):
     ],
 )
 def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without, role, sid, task, lacked):
-    """Which role lacked which action on what."""
+    """Return each denial: the role, the action and the resource."""
     from airflow_lakehouse_provider._airflow.compat import AirflowException
 
     def objects(bucket):
@@ -364,7 +364,7 @@ def test_the_deployer_changes_and_destroys_it(terraform, local):
 
 
 def test_each_grant_is_called_and_needed_or_aws_only(local, policies, repository):
-    """Of every role, each action on each resource; docs/security.md tells what the report says."""
+    """Check each action on each resource of every role; docs/security.md explains the report."""
     entries = yaml.safe_load((repository / "infra" / "terraform" / "aws_only.yaml").read_text())
     used, wrong, counts = set(), [], {}
     for role, statements in policies.items():

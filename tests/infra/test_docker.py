@@ -1,4 +1,4 @@
-"""infra/docker, which no Docker engine runs here: its files against the published schema, hadolint, and one another."""
+"""infra/docker, without a Docker engine: its files checked by the published schema, by hadolint and by one another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_it_is_a_compose_file(docker):
     subprocess.run([checker, "--builtin-schema", "vendor.compose-spec", str(docker / "compose.yaml")], check=True)
 
 
-def test_hadolint_has_nothing_to_say(docker):
+def test_hadolint_reports_nothing(docker):
     hadolint = shutil.which("hadolint")
     if hadolint is None:
         pytest.skip("hadolint is not installed")

@@ -1,4 +1,4 @@
-"""What `lakehouse mwaa bundle` makes, installed as MWAA does: under each version's constraints, beside nothing."""
+"""The bundle of `lakehouse mwaa bundle`, installed as MWAA does: under each version's constraints, with nothing else."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.infra, pytest.mark.xdist_group("terraform")]
 
 
 def resources(module):
-    """Of a state's or plan's values, with the modules below."""
+    """Yield the resources of a state's or plan's values, with the modules below."""
     yield from module.get("resources", ())
     for child in module.get("child_modules", ()):
         yield from resources(child)
