@@ -192,7 +192,7 @@ def work_group(subject: Subject) -> Iterator[Finding]:
         # AWS's default where it is missing
         not settings.get("EnforceWorkGroupConfiguration", True),
         "it enforces its own output location" if settings.get("EnforceWorkGroupConfiguration", True) else "",
-        "turn enforcement off: dbt-athena would leave external_location out, and marts would be among the query results",
+        "turn enforcement off: dbt-athena would leave external_location out, and marts would be among query results",
     )
     managed = settings.get("ManagedQueryResultsConfiguration", {}).get("Enabled", False)
     yield _expect(
