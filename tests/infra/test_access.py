@@ -243,8 +243,8 @@ def test_analysts_read_the_marts_and_nothing_else(local, session):
     facts = [table["Name"] for table in tables if table["Name"].startswith("fct_")]
     assert facts
     for table in facts:
-        state, said = analyst.query(f"SELECT count(*) FROM nyc_taxi_marts.{table}")
-        assert state == "SUCCEEDED", said
+        state, message = analyst.query(f"SELECT count(*) FROM nyc_taxi_marts.{table}")
+        assert state == "SUCCEEDED", message
     analyst.look_and_stop()
     before = len(denied(local))
     for forbidden, lacks in (
@@ -254,8 +254,8 @@ def test_analysts_read_the_marts_and_nothing_else(local, session):
         (f"CREATE VIEW nyc_taxi_marts.mine AS SELECT 1 AS one FROM nyc_taxi_marts.{facts[0]}", "glue:CreateTable"),
         (f"INSERT INTO nyc_taxi_marts.{facts[0]} SELECT * FROM nyc_taxi_marts.{facts[0]}", "s3:PutObject"),
     ):
-        state, said = analyst.query(forbidden)
-        assert (state, lacks in said) == ("FAILED", True), (forbidden, said)
+        state, message = analyst.query(forbidden)
+        assert (state, lacks in message) == ("FAILED", True), (forbidden, message)
     s3 = local.client("s3")
     others = s3.list_objects_v2(Bucket="nyc-taxi-athena-results", Prefix="dbt/")["Contents"][0]["Key"]
     raw = s3.list_objects_v2(Bucket="nyc-taxi-raw")["Contents"][0]["Key"]
@@ -333,10 +333,10 @@ def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without
 def test_a_missing_access_is_told_to_analyst_and_deployer(local, session, terraform, without):
     analyst = Analyst(local, session("ada", "nyc-taxi-analyst"))
     without(ROLES["analyst"], "ReadMarts")
-    state, said = analyst.query("SELECT count(*) FROM nyc_taxi_marts.fct_trips")
+    state, message = analyst.query("SELECT count(*) FROM nyc_taxi_marts.fct_trips")
     assert state == "FAILED"
-    assert "assumed-role/nyc-taxi-analyst/" in said
-    assert "not authorized to perform: s3:GetObject" in said
+    assert "assumed-role/nyc-taxi-analyst/" in message
+    assert "not authorized to perform: s3:GetObject" in message
     without(ROLES["deployer"], "Jobs")
     planned = terraform.with_variables("plan", check=False)
     assert planned.returncode == 1
