@@ -11,7 +11,7 @@ from airflow_lakehouse_provider import starter
 
 # Files that tools leave in a used checkout, and secrets and state of Docker and Terraform: no part of a starter.
 _IGNORED = shutil.ignore_patterns(
-    *(*starter.LEFT_BEHIND, "*.pyc", ".env", ".passwords.json"),
+    *(*starter.LEFT_BEHIND, "*.pyc", "build", ".env", ".passwords.json"),
     *(".terraform*", "*.tfstate*", "*.tfplan", "*.auto.tfvars.json"),
 )
 

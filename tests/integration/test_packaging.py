@@ -16,6 +16,11 @@ LITTER = (
     "dbt_models/target/run.json",
     "dbt_models/logs/dbt.log",
     "glue_scripts/__pycache__/x.cpython-311.pyc",
+    "infra/docker/.env",
+    "infra/docker/.passwords.json",
+    "infra/docker/build/local/x.whl",
+    "infra/terraform/terraform.tfstate",
+    "infra/terraform/.terraform/providers/x",
     "lakehouse-local/lakehouse_local/__pycache__/x.cpython-311.pyc",
 )
 CARRIED = (
@@ -85,6 +90,7 @@ def test_a_wheel_from_a_used_checkout(wheel):
     names = names_of(wheel)
     assert set(CARRIED) <= names
     assert not [name for name in names if name.endswith(".pyc") or "/target/" in name or "/logs/" in name]
+    assert not [name for name in names for left in LITTER if name.endswith(f"_starter/{left}")]
     assert top_of(names) == {"airflow_lakehouse_provider"}
 
 
