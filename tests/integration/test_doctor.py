@@ -97,7 +97,7 @@ BROKEN = {
     ),
     "concurrency of job clean-trips": ("job", {"ExecutionProperty": {"MaxConcurrentRuns": 1}}, "12"),
     "role of job clean-trips": ("job", {"Role": "arn:aws:iam::123456789012:role/other"}, "nyc-taxi-glue"),
-    "schedule of crawler nyc-taxi-cleaned": ("crawler", {"Schedule": "cron(0 6 * * ? *)"}, "take the schedule away"),
+    "schedule of crawler nyc-taxi-cleaned": ("crawler", {"Schedule": "cron(0 6 * * ? *)"}, "remove the schedule"),
     "partitions of crawler nyc-taxi-cleaned": (
         "crawler",
         {"Configuration": '{"Version": 1.0}'},
