@@ -1,4 +1,4 @@
-"""Lakehouse: what lakehouse.yaml names, read and validated once, for the DAG, the command line and the local AWS."""
+"""A lakehouse.yaml, read and validated once, for the DAG, the command line and the local AWS."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from airflow_lakehouse_provider.errors import LakehouseError
 from airflow_lakehouse_provider.month import Month
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 SERVICES = ("yellow", "green")
 DBT_PLACES = ("worker", "glue")
@@ -57,6 +58,11 @@ class Glue:
     timeout_minutes: int
     max_concurrent_runs: int
 
+    @property
+    def account(self) -> str:
+        """The id of the AWS account that the role, and so the lakehouse, belongs to: twelve digits."""
+        return self.role.split(":")[4]
+
 
 @dataclass(frozen=True)
 class Athena:
@@ -85,18 +91,18 @@ class Dbt:
 
     @property
     def aws_conn_id(self) -> str:
-        """The connection of the tasks: in Glue dbt has the job's role, and the task only starts the job."""
+        """The Airflow connection of the dbt tasks: in Glue, dbt has the job's role and the task only starts the job."""
         return self.connection if self.runs_in == "worker" else "aws_default"
 
     @property
     def glue_job_name(self) -> str | None:
-        """The Glue job that dbt is to run in; None for the worker."""
+        """The Glue job that dbt runs in; None when it runs on the worker."""
         return self.glue_job if self.runs_in == "glue" else None
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When the DAG runs: each run loads the month before its date."""
+    """The schedule of the DAG; each run loads the month before its date."""
 
     cron: str
     timezone: str
@@ -139,7 +145,7 @@ class Lakehouse:
 
     @classmethod
     def from_mapping(cls, content: Any, *, where: str = "lakehouse.yaml", folder: Path | None = None) -> Lakehouse:
-        """Validate what a lakehouse.yaml holds; ``folder`` is where a relative dbt project starts from."""
+        """Validate the content of a lakehouse.yaml; a relative dbt project is resolved from ``folder``."""
         top = _Section(content, where, "")
         zones, databases, glue, athena, dbt, schedule = (
             top.section(name) for name in ("zones", "databases", "glue", "athena", "dbt", "schedule")
@@ -195,37 +201,37 @@ class Lakehouse:
 
     @property
     def buckets(self) -> tuple[str, ...]:
-        """Every bucket that a zone lies in, once each, in the zones' order."""
-        return tuple(dict.fromkeys(_bucket(getattr(self.zones, name)) for name in Zones.__annotations__))
+        """The buckets of the zones, each once, in the zones' order."""
+        return tuple(dict.fromkeys(split_s3_uri(getattr(self.zones, name))[0] for name in Zones.__annotations__))
 
     def raw_key(self, service: str, month: Month) -> str:
-        """The key of a month's raw file in the raw zone's bucket."""
-        prefix = self.zones.raw.removeprefix("s3://").partition("/")[2]
+        """Return the key of a month's raw file in the raw zone's bucket."""
+        _, prefix = split_s3_uri(self.zones.raw)
         key = self.raw_key_template.format(service=service, year=month.year_text, month=month.month_text)
         return f"{prefix}/{key}" if prefix else key
 
     def raw_uri(self, service: str, month: Month) -> str:
-        """Where a month's raw file lies: ``s3://bucket/key``."""
-        return f"s3://{_bucket(self.zones.raw)}/{self.raw_key(service, month)}"
+        """Return the URI of a month's raw file, ``s3://bucket/key``."""
+        return f"s3://{split_s3_uri(self.zones.raw)[0]}/{self.raw_key(service, month)}"
 
 
 class _Section:
-    """One mapping of the file, which gives its keys up and complains about those that nobody asked for."""
+    """One mapping of the file: its keys are read one by one, and a key that was not read is an error."""
 
     def __init__(self, content: Any, where: str, path: str) -> None:
         if not isinstance(content, Mapping):
             raise LakehouseConfigError(f"{where}: {path or 'the file'} must hold keys and values, not {content!r}")
         self._content, self._where, self._path = content, where, path
-        self._asked: list[str] = []
+        self._read: list[str] = []
 
     def section(self, key: str) -> _Section:
-        self._asked.append(key)
+        self._read.append(key)
         if key not in self._content:
             raise LakehouseConfigError(f"{self._where}: {self._name(key)} is missing{self._near(key)}")
         return _Section(self._content[key], self._where, self._name(key))
 
     def take(self, key: str, check: Callable[[Any], T], default: Any = _REQUIRED) -> T:
-        self._asked.append(key)
+        self._read.append(key)
         value = self._content.get(key, default)
         if value is _REQUIRED:
             raise LakehouseConfigError(f"{self._where}: {self._name(key)} is missing{self._near(key)}")
@@ -236,8 +242,8 @@ class _Section:
 
     def nothing_left(self) -> None:
         for key in self._content:
-            if key not in self._asked:
-                allowed = ", ".join(self._asked)
+            if key not in self._read:
+                allowed = ", ".join(self._read)
                 raise LakehouseConfigError(f"{self._where}: unknown key {self._name(key)}; allowed here: {allowed}")
 
     def _name(self, key: Any) -> str:
@@ -246,7 +252,7 @@ class _Section:
     def _near(self, key: str) -> str:
         import difflib
 
-        near = difflib.get_close_matches(key, [str(k) for k in self._content if k not in self._asked], 1)
+        near = difflib.get_close_matches(key, [str(k) for k in self._content if k not in self._read], 1)
         return f" (there is {near[0]!r}: a typo?)" if near else ""
 
 
@@ -353,7 +359,3 @@ def _project(project: str, folder: Path | None) -> str:
     if folder is None or project.startswith("s3://") or Path(project).is_absolute():
         return project
     return str((folder / project).resolve())
-
-
-def _bucket(uri: str) -> str:
-    return uri.removeprefix("s3://").partition("/")[0]

@@ -1,4 +1,4 @@
-"""Create through AWS's API what a lakehouse.yaml names: for the local AWS what Terraform does in a real one."""
+"""Create the resources that a lakehouse.yaml names through AWS's API: Terraform's part, for a local AWS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.dbt.library import library as dbt_library
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 from airflow_lakehouse_provider.starter import zip_of as zip_of
 
 SCRIPT = "clean_trips.py"
@@ -25,7 +26,7 @@ _TRUST = {
         {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ],
 }
-# Partitions take the table's columns: else Athena finds HIVE_PARTITION_SCHEMA_MISMATCH where two files differ.
+# Partitions inherit the table's columns: else Athena fails with HIVE_PARTITION_SCHEMA_MISMATCH where files differ.
 _CRAWLER_CONFIGURATION = {
     "Version": 1.0,
     "CrawlerOutput": {
@@ -38,7 +39,7 @@ _CRAWLER_CONFIGURATION = {
 def provision(endpoint: str, lakehouse: Lakehouse, *, glue_scripts: Path | None = None) -> None:
     """Create the buckets, the role, the databases, the Glue job with its script, the crawler and the work group.
 
-    What exists already is brought up to date; nothing is deleted.
+    Resources that exist already are updated; nothing is deleted.
 
     :param endpoint: of the local AWS
     :param glue_scripts: the folder of the Glue script; None takes the starter's
@@ -70,7 +71,7 @@ class _Clients:
 
 
 def _unless_there(create: Any, **arguments: Any) -> bool:
-    """Call a create operation; says whether there was nothing of this name yet."""
+    """Call a create operation; return False if the resource exists already."""
     try:
         create(**arguments)
     except ClientError as error:
@@ -83,7 +84,7 @@ def _unless_there(create: Any, **arguments: Any) -> bool:
 
 def _buckets(s3: Any, lakehouse: Lakehouse) -> None:
     there = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    # us-east-1 is the one region that must not be named.
+    # us-east-1 is the one region that CreateBucket refuses as a LocationConstraint.
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": lakehouse.region}}
     for bucket in lakehouse.buckets:
         if bucket not in there:
@@ -104,12 +105,12 @@ def _upload_script(s3: Any, lakehouse: Lakehouse, folder: Path) -> None:
     script = folder / SCRIPT
     if not script.is_file():
         raise FileNotFoundError(f"the Glue script {script} is missing")
-    bucket, _, prefix = lakehouse.zones.artifacts.removeprefix("s3://").partition("/")
+    bucket, prefix = split_s3_uri(lakehouse.zones.artifacts)
     prefix = f"{prefix}/glue_scripts" if prefix else "glue_scripts"
     s3.put_object(Bucket=bucket, Key=f"{prefix}/{SCRIPT}", Body=script.read_bytes())
     s3.put_object(Bucket=bucket, Key=f"{prefix}/{LIBRARY}.zip", Body=zip_of(folder / LIBRARY))
     if lakehouse.dbt.glue_job:
-        own = folder / DBT_SCRIPT  # a lakehouse's own scripts need not have it: nothing in it is theirs
+        own = folder / DBT_SCRIPT  # optional there: the script is the same for every lakehouse
         dbt_script = own if own.is_file() else starter.path("glue_scripts") / DBT_SCRIPT
         s3.put_object(Bucket=bucket, Key=f"{prefix}/{DBT_SCRIPT}", Body=dbt_script.read_bytes())
         s3.put_object(Bucket=bucket, Key=f"{prefix}/{DBT_LIBRARY}", Body=dbt_library())
@@ -123,7 +124,7 @@ def _job(glue: Any, lakehouse: Lakehouse) -> None:
         "DefaultArguments": {
             "--extra-py-files": f"{scripts}/{LIBRARY}.zip",
             "--job-language": "python",
-            "--job-bookmark-option": "job-bookmark-disable",  # a rerun of a month must read it again
+            "--job-bookmark-option": "job-bookmark-disable",  # a rerun of a month must read the raw file again
             "--cleaned_uri": lakehouse.zones.cleaned,
         },
         "GlueVersion": lakehouse.glue.version,
@@ -132,7 +133,7 @@ def _job(glue: Any, lakehouse: Lakehouse) -> None:
         "Timeout": lakehouse.glue.timeout_minutes,
         "MaxRetries": 0,  # Airflow retries
         "ExecutionProperty": {"MaxConcurrentRuns": lakehouse.glue.max_concurrent_runs},
-        "Description": "Cleans a month of trips. Made by airflow-lakehouse-provider.",
+        "Description": "Cleans a month of trips. Created by airflow-lakehouse-provider.",
     }
     if not _unless_there(glue.create_job, Name=lakehouse.glue.job, **job):
         glue.update_job(JobName=lakehouse.glue.job, JobUpdate=job)
@@ -158,7 +159,7 @@ def _dbt_job(glue: Any, lakehouse: Lakehouse) -> None:
         "Timeout": lakehouse.glue.timeout_minutes,
         "MaxRetries": 0,
         "ExecutionProperty": {"MaxConcurrentRuns": lakehouse.glue.max_concurrent_runs},
-        "Description": "Runs dbt on Athena. Made by airflow-lakehouse-provider.",
+        "Description": "Runs dbt on Athena. Created by airflow-lakehouse-provider.",
     }
     if not _unless_there(glue.create_job, Name=lakehouse.dbt.glue_job, **job):
         glue.update_job(JobName=lakehouse.dbt.glue_job, JobUpdate=job)
@@ -184,7 +185,7 @@ def _crawler(glue: Any, lakehouse: Lakehouse) -> None:
 
 
 def _work_group(athena: Any, lakehouse: Lakehouse) -> None:
-    # Not enforced: else dbt-athena leaves external_location out, and marts land beside the query results.
+    # Not enforced: else dbt-athena leaves external_location out, and marts are written among the query results.
     configuration = {
         "ResultConfiguration": {"OutputLocation": f"{lakehouse.zones.results}/"},
         "EnforceWorkGroupConfiguration": False,

@@ -1,4 +1,4 @@
-"""How long the Glue script takes for a month, beside a sorted Spark copy of its bytes and DuckDB doing all its rules.
+"""The Glue script's time for a month, beside a sorted Spark copy of its bytes and DuckDB with all its rules.
 
     .venv/bin/python benchmarks/clean_trips.py                         # 3 M rows, then 1, 3, 10 and 30 M of ours alone
     .venv/bin/python benchmarks/clean_trips.py --rows 1000000 --sizes ""
@@ -294,7 +294,7 @@ def children() -> list[str]:
 
 
 def cpu_seconds() -> float:
-    """What this process and its children have used of the processors: a busy machine does not change it much."""
+    """Return the processor time of this process and its children: a busy machine does not change it much."""
     own = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     for child in children():
         fields = Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2].split()

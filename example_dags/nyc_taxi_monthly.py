@@ -26,11 +26,11 @@ from airflow_lakehouse_provider.operators.month_source import run_month
 lakehouse = Lakehouse.load(Path(__file__).with_name("lakehouse.yaml"))
 
 
-def say_what_failed(context):
-    """In place of your pager: name the task, the run and what to do next."""
+def log_failure(context):
+    """Log the task, the run and what to do next. Replace it by a call of your pager."""
     task = context["ti"]
     logging.getLogger(__name__).error(
-        "%s of %s, run %s, failed: %s. Mend the cause, then clear the task: the month is loaded again, once.",
+        "%s of %s, run %s, failed: %s. Remove the cause, then clear the task: the month is loaded again, once.",
         task.task_id,
         task.dag_id,
         context["run_id"],
@@ -46,7 +46,7 @@ dbt = {
     "schema": lakehouse.databases.marts,
     "s3_staging_dir": f"{lakehouse.zones.results}/dbt/",
     "s3_data_dir": f"{lakehouse.zones.curated}/",
-    "artifacts_uri": f"{lakehouse.zones.artifacts}/dbt",  # what runs leave for the next try; results expire
+    "artifacts_uri": f"{lakehouse.zones.artifacts}/dbt",  # for the next try; objects of the results zone expire
     "work_group": lakehouse.athena.work_group,
     "aws_conn_id": lakehouse.dbt.aws_conn_id,
     "region_name": lakehouse.region,
@@ -64,7 +64,7 @@ dbt = {
 with DAG(
     dag_id="nyc_taxi_monthly",
     description="Clean, catalogue, model and test a month of taxi trips",
-    # Not "@monthly": on Airflow 3 that is a point in time without an interval, on Airflow 2 the month before it.
+    # Not "@monthly": on Airflow 3 its runs have no data interval, on Airflow 2 the month before.
     schedule=CronDataIntervalTimetable(lakehouse.schedule.cron, lakehouse.schedule.timezone),
     start_date=lakehouse.schedule.start.start,
     catchup=lakehouse.schedule.catchup,
@@ -76,12 +76,12 @@ with DAG(
         "month": Param(
             None, type=["null", "integer"], minimum=1, maximum=12, title="Month, 1 to 12 (empty: the data interval's)"
         ),
-        "minimum_rows": Param(1, type="integer", minimum=0, title="Fewer trips than this fail the gate"),
+        "minimum_rows": Param(1, type="integer", minimum=0, title="Least number of trips that passes the tests"),
     },
     default_args={
         "retries": lakehouse.schedule.retries,
         "retry_delay": timedelta(minutes=5),
-        "on_failure_callback": say_what_failed,
+        "on_failure_callback": log_failure,
     },
     user_defined_macros={"month": run_month, "raw_uri": lakehouse.raw_uri},
     tags=["lakehouse"],
@@ -124,8 +124,8 @@ with DAG(
         timeout=timedelta(hours=2).total_seconds(),
         deferrable=True,
     )
-    # Seeds and models in one command. Months side by side take turns, as each rebuilds the dimensions: in a pool that
-    # counts deferred tasks, as max_active_tis_per_dag does not.
+    # Seeds and models in one command. Concurrent months take turns, as each rebuilds the dimensions: by a pool with
+    # deferred tasks, which max_active_tis_per_dag does not count.
     dbt_run = DbtAthenaOperator(
         task_id="dbt_run",
         command="build",
@@ -133,7 +133,7 @@ with DAG(
         pool=lakehouse.dbt.pool,
         **dbt,
     )
-    # Unit tests are of the project's code, not of a month.
+    # Unit tests check the project's code, not a month.
     dbt_test = DbtAthenaOperator(
         task_id="dbt_test", command="test", flags=["--exclude-resource-type", "unit_test"], **dbt
     )

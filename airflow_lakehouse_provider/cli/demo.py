@@ -29,26 +29,28 @@ _DEFAULT_MONTHS = (Month(2024, 1), Month(2024, 2))
     show_default="2024-01 and 2024-02",
     help="A month to run; may be given several times.",
 )
-@click.option("--rows", type=click.IntRange(1, 20_000_000), default=20_000, show_default=True, help="Of each raw file.")
+@click.option(
+    "--rows", type=click.IntRange(1, 20_000_000), default=20_000, show_default=True, help="Rows per raw file."
+)
 @click.option("--keep", is_flag=True, help="Leave the local AWS and Airflow's web UI running until Ctrl-C.")
 @click.option(
     "--break",
     "breaks",
     type=click.Choice(("gate", "raw")),
-    help="Show a failure: a dbt test that fails, or a corrupt raw file.",
+    help="Show a failure: a dbt test that fails (gate), or a corrupt raw file (raw).",
 )
 @click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".lakehouse/demo"),
     show_default=True,
-    help="Where everything of the demo lies; an earlier demo's is removed first.",
+    help="The directory of the demo's state; an earlier demo's state is removed first.",
 )
 @click.option(
     "--database",
     envvar="LAKEHOUSE_DEMO_DATABASE",
     help="An empty PostgreSQL for Airflow, in place of sqlite: postgresql://user@host/name. With a password in it, "
-    "give it as the variable LAKEHOUSE_DEMO_DATABASE: a command line is read by everybody.",
+    "give it as the variable LAKEHOUSE_DEMO_DATABASE: every user of a machine can read its command lines.",
 )
 @config_option
 def command(
@@ -75,18 +77,18 @@ def command(
     )
     try:
         with _interruptible():
-            good = run(demo, console)
+            succeeded = run(demo, console)
     except (DemoError, LocalAwsError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        console.print("interrupted; everything that was started has ended")
+        console.print("interrupted; all processes of the demo have ended")
         sys.exit(130)
-    sys.exit(0 if good else 1)
+    sys.exit(0 if succeeded else 1)
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP interrupt as Ctrl-C does; once interrupted, nothing disturbs the clearing up."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP too; later signals do not disturb the cleaning up."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""`lakehouse doctor`: what the pipeline needs of AWS and of this machine, checked before it needs it."""
+"""`lakehouse doctor`: checks of this machine, of AWS permissions and of settings, before a DAG runs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _STYLES = {"ok": "green", "wrong": "bold red", "not checked": "yellow"}
 
 
 @click.command("doctor")
-@click.option("--conn-id", help="Airflow's AWS connection. Default: this machine's own credentials.")
-@click.option("--dbt-conn-id", help="The connection that dbt uses. Default: the same.")
+@click.option("--conn-id", help="The Airflow connection of the tasks. Default: this machine's own credentials.")
+@click.option("--dbt-conn-id", help="The Airflow connection of dbt. Default: the same.")
 @config_option
 def command(conn_id: str | None, dbt_conn_id: str | None, config: Path | None) -> None:
-    """Check imports, dbt, identity, permissions and settings; exit 1 when something is wrong.
+    """Check imports, dbt, identity, permissions and settings; exit with 1 when something is wrong.
 
-    Nothing is changed. Permissions are tried by calls that do nothing; one query is run that reads nothing. Against a
-    local AWS when AWS_ENDPOINT_URL is set (`lakehouse local` prints it).
+    Nothing is changed: permissions are checked by calls without effect and by one query that reads nothing. With
+    AWS_ENDPOINT_URL set (`lakehouse local` prints it), a local AWS is checked.
     """
     import logging
 
@@ -36,8 +36,8 @@ def command(conn_id: str | None, dbt_conn_id: str | None, config: Path | None) -
     if console.is_terminal:
         table = Table("", "what", "found", "what to do", title=str(path))
         for each in findings:
-            verdict = each.verdict.value
-            table.add_row(f"[{_STYLES[verdict]}]{verdict}[/]", *map(_plain, (each.what, each.found, each.to_do)))
+            status = each.status.value
+            table.add_row(f"[{_STYLES[status]}]{status}[/]", *map(_plain, (each.what, each.found, each.to_do)))
         console.print(table)
     else:
         for line in run.lines(findings):

@@ -1,4 +1,4 @@
-"""`lakehouse init DIR`: write the starter into a directory, never over anything."""
+"""`lakehouse init DIRECTORY`: write the starter; an existing folder is never overwritten."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 from airflow_lakehouse_provider import starter
 
-# Files that tools leave behind in a used checkout, and those that are no part of a user's lakehouse.
-LEFT_BEHIND = shutil.ignore_patterns(
-    *(*starter.LEFT_BEHIND, "*.pyc", ".env", ".passwords.json"),
+# Files that tools leave in a used checkout, and secrets and state of Docker and Terraform: no part of a starter.
+_IGNORED = shutil.ignore_patterns(
+    *(*starter.LEFT_BEHIND, "*.pyc", "build", ".env", ".passwords.json"),
     *(".terraform*", "*.tfstate*", "*.tfplan", "*.auto.tfvars.json"),
 )
 
@@ -27,6 +27,6 @@ def command(directory: Path) -> None:
             f"{directory / taken[0]} is there already, and nothing is overwritten: choose another directory"
         )
     for part in parts:
-        shutil.copytree(starter.path(part), directory / part, ignore=LEFT_BEHIND)
+        shutil.copytree(starter.path(part), directory / part, ignore=_IGNORED)
         click.echo(f"wrote {directory / part}/")
     click.echo(f"Next: name your buckets and job in {directory / 'example_dags' / 'lakehouse.yaml'}.")

@@ -1,4 +1,4 @@
-"""`lakehouse local`: the local AWS with what lakehouse.yaml names, in the foreground."""
+"""`lakehouse local`: the local AWS with everything that lakehouse.yaml names, in the foreground."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ if TYPE_CHECKING:
 @click.command("local")
 @root_option
 @port_option
-@click.option("--empty", is_flag=True, help="Create nothing: infra/terraform will, or you.")
+@click.option("--empty", is_flag=True, help="Create nothing, for infra/terraform or your own resources.")
 @enforce_iam_option
 @config_option
 def command(root: Path, port: int, empty: bool, enforce_iam: bool, config: Path | None) -> None:
-    """Run the local AWS in the foreground, with what lakehouse.yaml names, until Ctrl-C."""
+    """Run the local AWS in the foreground until Ctrl-C, with everything that lakehouse.yaml names."""
     path, lakehouse = load_config(config)
 
     def prepare(local: LocalAws) -> str:
         if empty:
-            return "is as you left it"
+            return "has what its root holds"
         provision(local.endpoint, lakehouse)
-        return f"has what {path} names"
+        return f"has everything that {path} names"
 
-    account = lakehouse.glue.role.split(":")[4]
     serve(
         root,
         prepare=prepare,
         port=port,
         region=lakehouse.region,
-        account_id=account,
+        account_id=lakehouse.glue.account,
         enforce_iam=enforce_iam,
         empty=empty,
     )

@@ -8,15 +8,15 @@ import click
 
 from airflow_lakehouse_provider import __version__
 
-# command -> (module of this package, what `lakehouse --help` says of it)
+# command -> (module of this package, its line in `lakehouse --help`)
 COMMANDS = {
     "demo": ("demo", "Run months end to end in a real Airflow on a local AWS."),
-    "doctor": ("doctor", "Check what the pipeline needs of AWS and of this machine."),
+    "doctor": ("doctor", "Check this machine, AWS permissions and settings."),
     "init": ("init", "Write a starter: DAG, lakehouse.yaml, Glue script, dbt project."),
-    "local": ("local", "Run the local AWS alone, in the foreground."),
-    "mwaa": ("mwaa", "Build and upload what Amazon MWAA and the Glue jobs run."),
+    "local": ("local", "Run the local AWS in the foreground."),
+    "mwaa": ("mwaa", "Build and upload the files of Amazon MWAA and the Glue jobs."),
     "sample-data": ("sample_data", "Generate a month of trip records."),
-    "upload-raw": ("upload_raw", "Put a month's raw file where the pipeline looks."),
+    "upload-raw": ("upload_raw", "Upload a month's raw file to the place that the DAG reads."),
 }
 LOCAL_EXTRA = "this command needs the extra 'local': pip install 'airflow-lakehouse-provider[local]'"
 

@@ -1,4 +1,4 @@
-"""`lakehouse mwaa`: build what Amazon MWAA and the Glue jobs run, and upload it."""
+"""`lakehouse mwaa`: build and upload the files of Amazon MWAA and the Glue jobs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import click
 
 from airflow_lakehouse_provider.cli.config_option import config_option, load_config
 
-_KINDS = {"new": "+", "changed": "~", "same": " ", "extra": "-"}
+_MARKS = {"new": "+", "changed": "~", "same": " ", "extra": "-"}
 
 
 @click.group("mwaa")
 def command() -> None:
-    """Build and upload what Amazon MWAA and the Glue jobs run."""
+    """Build and upload the files of Amazon MWAA and the Glue jobs."""
 
 
 @command.command("bundle")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to make.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write.")
 @click.option("--airflow", "airflow", default=None, help="MWAA's version of Airflow.")
 @click.option(
     "--wheel",
@@ -32,7 +32,7 @@ def command() -> None:
 @click.option(
     "--constraints",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A constraint file to send along. Default: Airflow's own, which MWAA fetches from GitHub.",
+    help="A constraint file to put into the bundle. Default: Airflow's own, which MWAA fetches from GitHub.",
 )
 @config_option
 def bundle_command(
@@ -43,7 +43,7 @@ def bundle_command(
     constraints: Path | None,
     config: Path | None,
 ) -> None:
-    """Make a folder of what is uploaded: plugins.zip, requirements.txt, startup.sh, DAGs, dbt project, Glue scripts."""
+    """Write a folder of files to upload: plugins.zip, requirements.txt, startup.sh, DAGs, dbt project, Glue scripts."""
     from airflow_lakehouse_provider.mwaa import bundle
 
     path, lakehouse = load_config(config)
@@ -73,8 +73,8 @@ def bundle_command(
 
 @command.command("sync")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Show the difference, upload nothing.")
-@click.option("--delete", is_flag=True, help="Delete what is there and not in the bundle; its versions stay.")
+@click.option("--dry-run", is_flag=True, help="Show the differences, upload nothing.")
+@click.option("--delete", is_flag=True, help="Delete files that are in the zone alone; their versions stay.")
 @click.option("--part", type=click.Choice(["scripts", "mwaa"]), help="Only the Glue scripts, or only MWAA's files.")
 @click.option(
     "--tfvars",
@@ -85,7 +85,7 @@ def bundle_command(
 def sync_command(
     folder: Path, dry_run: bool, delete: bool, part: str | None, tfvars: Path | None, config: Path | None
 ) -> None:
-    """Upload FOLDER, a bundle, to the artifacts zone of lakehouse.yaml: what differs, and nothing else."""
+    """Upload the new and changed files of FOLDER, a bundle, to the artifacts zone of lakehouse.yaml."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -99,8 +99,8 @@ def sync_command(
             sync.check_bucket()
         differences = sync.differences()
         for each in differences:
-            if each.kind != "same":
-                click.echo(f"{_KINDS[each.kind]} {each.name}")
+            if each.state != "same":
+                click.echo(f"{_MARKS[each.state]} {each.name}")
         versions = {} if dry_run else sync.upload(differences, delete=delete)
     except SyncError as error:
         raise click.ClickException(str(error)) from error
@@ -109,10 +109,10 @@ def sync_command(
             f"{zone} cannot be synchronised: {error}. Check the bucket, the credentials, and AWS_ENDPOINT_URL if you "
             "mean a local AWS (`lakehouse local`)."
         ) from error
-    counts = {kind: sum(each.kind == kind for each in differences) for kind in _KINDS}
+    counts = {state: sum(each.state == state for each in differences) for state in _MARKS}
     click.echo(
         f"{'Would upload' if dry_run else 'Uploaded'} {counts['new']} new and {counts['changed']} changed files to "
-        f"{zone}; {counts['same']} are the same, {counts['extra']} are there and not in the bundle"
+        f"{zone}; {counts['same']} are the same, {counts['extra']} are in the zone and not in the bundle"
         + (" (--delete removes them)" if counts["extra"] and not delete else "")
     )
     if versions and tfvars is not None:

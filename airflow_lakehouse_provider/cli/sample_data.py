@@ -14,14 +14,19 @@ from airflow_lakehouse_provider.month import Month
 
 
 @click.command("sample-data")
-@click.option("--service", type=click.Choice(SERVICES), required=True, help="Whose trips to generate.")
-@click.option("--month", type=MonthType(), required=True, help="Such as 2024-01; the schema is of then.")
+@click.option("--service", type=click.Choice(SERVICES), required=True, help="The service whose trips to generate.")
+@click.option(
+    "--month",
+    type=MonthType(),
+    required=True,
+    help="Such as 2024-01: the schema is that month's.",
+)
 @click.option("--rows", type=click.IntRange(1, sample_data.MOST_ROWS), required=True, help="Rows of the file.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write to.")
-@click.option("--seed", type=click.IntRange(0), help="Default: one of the service and month's own.")
+@click.option("--seed", type=click.IntRange(0), help="Default: a seed derived from service and month.")
 @click.option("--format", "file_format", type=click.Choice(sample_data.FORMATS), default="parquet", show_default=True)
 def command(service: str, month: Month, rows: int, out: Path, seed: int | None, file_format: str) -> None:
-    """Generate a month of trip records like the TLC's, dirt included, and the truth about them beside it."""
+    """Generate a month of trip records like the TLC's, faulty rows included, and a file with the expected counts."""
     try:
         path = sample_data.write(service, month, rows, out, seed=seed, file_format=file_format)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`lakehouse upload-raw`: put a month's raw file where the pipeline looks, as it is."""
+"""`lakehouse upload-raw`: upload a month's raw file, unchanged, to the place that the DAG reads."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from airflow_lakehouse_provider.cli.config_option import config_option, load_config
 from airflow_lakehouse_provider.config import SERVICES
 from airflow_lakehouse_provider.month import Month
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 _ONE_PUT = 1 << 30  # bytes: below this the object's ETag is the file's MD5
 
@@ -24,12 +25,12 @@ class MonthType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gen
 
 
 @click.command("upload-raw")
-@click.option("--service", type=click.Choice(SERVICES), required=True, help="Whose trips the file holds.")
+@click.option("--service", type=click.Choice(SERVICES), required=True, help="The service whose trips the file holds.")
 @click.option("--month", type=MonthType(), required=True, help="The month of the file, such as 2024-01.")
 @config_option
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 def command(service: str, month: Month, config: Path | None, file: Path) -> None:
-    """Put FILE where the pipeline looks for a month of a service, byte for byte.
+    """Upload FILE, unchanged, to the key of the raw zone that the DAG reads for a service and month.
 
     It goes to AWS, or to AWS_ENDPOINT_URL when that is set (`lakehouse local` prints it).
     """
@@ -45,13 +46,13 @@ def command(service: str, month: Month, config: Path | None, file: Path) -> None
             "add it there, or choose another --service"
         )
     uri = lakehouse.raw_uri(service, month)
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = split_s3_uri(uri)
     try:
         s3 = boto3.client("s3", region_name=lakehouse.region)
         s3.upload_file(str(file), bucket, key, Config=TransferConfig(multipart_threshold=_ONE_PUT))
     except (BotoCoreError, ClientError, S3UploadFailedError) as error:
         raise click.ClickException(
-            f"{file} could not be put at {uri}: {error}. Check the bucket, the credentials, and AWS_ENDPOINT_URL "
+            f"{file} could not be uploaded to {uri}: {error}. Check the bucket, the credentials, and AWS_ENDPOINT_URL "
             "if you mean a local AWS (`lakehouse local`)."
         ) from error
     click.echo(f"{file} ({file.stat().st_size:,} bytes) is at {uri}")

@@ -1,1 +1,1 @@
-"""`lakehouse demo`: starts a real Airflow and the local AWS, runs months through the example DAG, sums up."""
+"""`lakehouse demo`: a real Airflow and the local AWS run months of the example DAG, and a summary is printed."""

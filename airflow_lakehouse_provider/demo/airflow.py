@@ -1,4 +1,4 @@
-"""The demo's Airflow: api-server, scheduler, dag processor and triggerer on loopback, and a client of its REST API."""
+"""The demo's Airflow: api-server, scheduler, DAG processor and triggerer on loopback, and a client of its REST API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Airflow:
 
     :param home: AIRFLOW_HOME, emptied by the caller
     :param dags: the folder of DAGs
-    :param cache: where a freshly migrated database is kept for the next demo
+    :param cache: the folder in which a newly migrated database is kept for the next demo
     :param environment: more variables for its processes, such as the local AWS's
     :param database: SQLAlchemy's address of an empty database; the default is sqlite under ``home``
     """
@@ -72,7 +72,7 @@ class Airflow:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Begin to start; :meth:`wait_for_dag` says when it is there."""
+        """Start its processes; :meth:`wait_for_dag` waits until they are ready."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._passwords.touch(mode=0o600)
         self._passwords.write_text(json.dumps({USER: self.password}))
@@ -90,7 +90,7 @@ class Airflow:
         return [sys.executable, "-m", "airflow", *arguments]
 
     def _migrate(self) -> None:
-        # An empty database takes many seconds to make, and is the same every time.
+        # Migrating an empty database takes many seconds and gives the same result every time.
         template = self._cache / f"airflow-{self.version}.db"
         database = self.home / "airflow.db"
         if template.is_file() and self._database is None:
@@ -109,23 +109,26 @@ class Airflow:
         partial.replace(template)
 
     def wait_for_dag(self, dag_id: str) -> None:
-        """Wait until the API answers and the DAG is parsed; raises DemoError with the reason when it does not."""
-        self._until(self._answers, "Airflow's api-server does not answer")
+        """Wait until the API responds and the DAG is parsed.
+
+        :raises DemoError: naming the reason, when that takes too long
+        """
+        self._until(self._responds, "Airflow's api-server does not respond")
         token = self._session.post(f"{self.url}/auth/token", json={"username": USER, "password": self.password})
         if not token.ok:
             raise DemoError(f"Airflow refused the login with {token.status_code}: {token.text}")
         self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
         self._until(lambda: self._parsed(dag_id), f"the DAG {dag_id} does not appear")
 
-    def _until(self, there: Callable[[], bool], otherwise: str) -> None:
+    def _until(self, condition: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not there():
+        while not condition():
             self.check()
             if time.monotonic() > deadline:
-                raise DemoError(f"{otherwise} after {_START_SECONDS} s. Airflow's logs: {self.logs}")
+                raise DemoError(f"{failure} after {_START_SECONDS} s. Airflow's logs: {self.logs}")
             time.sleep(_POLL_SECONDS)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             return self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).ok
         except requests.RequestException:
@@ -138,20 +141,20 @@ class Airflow:
         return response.ok
 
     def check(self) -> None:
-        """Raise DemoError when one of its processes has ended."""
+        """Raise DemoError if one of its processes has ended."""
         for service in self._services:
             service.check()
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """What the REST API says at /api/v2/<path>."""
-        return self._answer("GET", path, params=parameters)
+        """Return the REST API's response to GET /api/v2/<path>."""
+        return self._request("GET", path, params=parameters)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """What the REST API says to this body."""
-        return self._answer("POST", path, json=body)
+        """Return the REST API's response to POST /api/v2/<path> with this body."""
+        return self._request("POST", path, json=body)
 
-    def _answer(self, method: str, path: str, **arguments: Any) -> Any:
-        for patience in (1, 2, 4, 0):
+    def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        for pause in (1, 2, 4, 0):
             try:
                 response = self._session.request(method, f"{self.url}/api/v2/{path}", timeout=60, **arguments)
             except requests.RequestException as error:
@@ -165,13 +168,13 @@ class Airflow:
             self.check()
             if method != "GET":
                 break
-            time.sleep(patience)
+            time.sleep(pause)
         raise DemoError(f"Airflow's API refused {method} {path}: {failure}. Airflow's logs: {self.logs}")
 
     def stop(self) -> None:
-        """End every process; what it wrote stays, but for the password."""
+        """Stop every process; its files stay, except for the password."""
         for service in self._services:
-            service.ask_to_end()
+            service.terminate()
         for service in self._services:
             service.stop()
         self._services.clear()
@@ -181,7 +184,7 @@ class Airflow:
 
 
 def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The user's own Airflow and AWS are none of the demo's."""
+    """Return the environment without settings of the user's own Airflow, AWS and dbt."""
     return {
         name: value
         for name, value in environment.items()

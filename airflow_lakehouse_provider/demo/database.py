@@ -1,4 +1,4 @@
-"""Airflow's database of a demo: sqlite under its root, or a PostgreSQL of the user's that holds nothing yet."""
+"""The demo's Airflow database: sqlite under its root, or an empty PostgreSQL database of the user's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 
 from airflow_lakehouse_provider.demo.errors import DemoError
 
-_DRIVERS = ("psycopg2", "asyncpg")  # Airflow's own processes use the one, its API the other
+_DRIVERS = ("psycopg2", "asyncpg")  # Airflow's processes use the first, its API server the second
 _SCHEMES = ("postgresql", "postgres")
 
 
 def checked(url: str) -> str:
-    """The address of a PostgreSQL database as Airflow takes it.
+    """Return the address of a PostgreSQL database in the form that Airflow needs.
 
     :param url: ``postgresql://user:password@host:port/name``
-    :raises DemoError: it is none, there is no driver, it does not answer, or it holds tables: nothing is overwritten
+    :raises DemoError: if it is no such address, a driver is missing, no connection is possible, or tables exist
     """
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or not parts.hostname or not parts.path.strip("/"):
@@ -34,19 +34,21 @@ def checked(url: str) -> str:
     try:
         tables = inspect(engine).get_table_names()
     except OperationalError as error:
-        raise DemoError(f"the database {_shown(url)} does not answer: {str(error.orig).strip()}") from error
+        raise DemoError(
+            f"the database {_shown(url)} does not accept a connection: {str(error.orig).strip()}"
+        ) from error
     finally:
         engine.dispose()
     if tables:
         raise DemoError(
             f"the database {_shown(url)} holds {len(tables)} tables already ({', '.join(sorted(tables)[:3])}...), and "
-            "nothing is overwritten: createdb another"
+            "nothing is overwritten: create an empty database (createdb)"
         )
     return address
 
 
 def _shown(url: str) -> str:
-    """Without the password."""
+    """Return the address without its password."""
     parts = urlsplit(url)
     where = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{parts.username}@{where}" if parts.username else where).geturl()

@@ -1,4 +1,4 @@
-"""Which dbt the demo runs: the one named, the checkout's, or one installed for it from dbt_models/requirements.txt."""
+"""The dbt that the demo runs: the one named, the checkout's, or one installed from dbt_models/requirements.txt."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ _CHECKOUT = Path(".venv-dbt/bin/dbt")
 _INSTALL_SECONDS = 900
 
 
-def executable(cache: Path, say: Callable[[str], None]) -> Path:
-    """The dbt to run, installed under ``cache`` when there is none yet.
+def executable(cache: Path, log: Callable[[str], None]) -> Path:
+    """Return the dbt to run; install it under ``cache`` when there is none yet.
 
+    :param log: prints a line of progress
     :raises DemoError: when the one named does not exist, or the installation fails
     """
     if named := os.environ.get(VARIABLE):
         found = shutil.which(named)
         if found is None:
-            raise DemoError(f"{VARIABLE} is {named}, where there is no executable: name a dbt, or unset it")
+            raise DemoError(f"{VARIABLE} is {named}, where there is no executable: set it to a dbt, or unset it")
         return Path(found).absolute()
     if _CHECKOUT.is_file():
         return _CHECKOUT.absolute()
@@ -36,7 +37,7 @@ def executable(cache: Path, say: Callable[[str], None]) -> Path:
     dbt = home / "bin" / "dbt"
     done = home / ".requirements.txt"
     if not (done.is_file() and done.read_bytes() == requirements.read_bytes()):
-        say(f"installing dbt into {home} (once)")
+        log(f"installing dbt into {home} (once)")
         _install(home, requirements, cache / "dbt-install.log")
         shutil.copyfile(requirements, done)
     return dbt.absolute()
@@ -56,8 +57,8 @@ def _install(home: Path, requirements: Path, log: Path) -> None:
         installation.wait(_INSTALL_SECONDS)
     except DemoError as error:
         raise DemoError(
-            f"{error}. The package registry must be reachable once; or install {requirements} yourself and name its "
-            f"dbt in {VARIABLE}"
+            f"{error}. The package registry must be reachable once; or install {requirements} yourself and set "
+            f"{VARIABLE} to the path of its dbt"
         ) from None
     finally:
         installation.stop()

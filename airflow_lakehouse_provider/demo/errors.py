@@ -1,4 +1,4 @@
-"""What ends a demo before its time."""
+"""The error that ends a demo early."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from airflow_lakehouse_provider.errors import LakehouseError
 
 
 class DemoError(LakehouseError, RuntimeError):
-    """The demo cannot go on; the message says why, what to do, and where the log is."""
+    """The demo cannot continue; the message gives the reason, the remedy, and the log."""

@@ -1,4 +1,4 @@
-"""What a demo runs on: its copy of lakehouse.yaml and the DAG, the local AWS's resources, and raw files."""
+"""The preparations of a demo: its copy of lakehouse.yaml and the DAG, the local AWS's resources, and raw files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.demo.errors import DemoError
 from airflow_lakehouse_provider.month import Month
 from airflow_lakehouse_provider.provision import provision
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 from lakehouse_local import LocalAws
 
 DAG_ID = "nyc_taxi_monthly"
@@ -27,7 +28,7 @@ _MARKER = ".lakehouse-demo"
 
 @dataclass(frozen=True)
 class RawFile:
-    """A raw file that was put where the pipeline looks; ``rows`` is None when it cannot be read."""
+    """A raw file in the raw zone; ``rows`` is None when it cannot be read."""
 
     service: str
     month: Month
@@ -36,11 +37,14 @@ class RawFile:
 
 
 def empty_root(root: Path) -> None:
-    """Make ``root`` a new demo's directory: what an earlier demo left there goes, anything else stays and refuses."""
+    """Empty the directory of an earlier demo, or create one.
+
+    :raises DemoError: when it holds files that no demo wrote; they stay
+    """
     root.mkdir(parents=True, exist_ok=True)
     marker = root / _MARKER
     if not marker.exists() and any(root.iterdir()):
-        raise DemoError(f"{root} holds files that no demo made, and nothing is overwritten: choose another --root")
+        raise DemoError(f"{root} holds files that no demo wrote, and nothing is overwritten: choose another --root")
     marker.touch()
     for each in root.iterdir():
         if each.is_dir():
@@ -67,7 +71,7 @@ def write_dags(config: Path, dbt_executable: Path, dags: Path) -> Lakehouse:
 
 
 def create_resources(local: LocalAws, lakehouse: Lakehouse, config: Path) -> None:
-    """What lakehouse.yaml names; the Glue script is the one beside the DAG's folder, else the starter's."""
+    """Create the resources of lakehouse.yaml, with the Glue script beside the DAG's folder, else the starter's."""
     scripts = config.resolve().parent.parent / "glue_scripts"
     provision(local.endpoint, lakehouse, glue_scripts=scripts if scripts.is_dir() else None)
 
@@ -80,7 +84,7 @@ def put_raw_files(
     folder: Path,
     corrupt: bool,
 ) -> list[RawFile]:
-    """Generate a file for every service and month and put it in the raw zone; the first one broken if ``corrupt``."""
+    """Upload a generated file of every service and month to the raw zone; the first one is broken if ``corrupt``."""
     s3 = boto3.Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]).client(
         "s3", endpoint_url=environment["AWS_ENDPOINT_URL"], region_name=lakehouse.region
     )
@@ -94,7 +98,7 @@ def put_raw_files(
                 _corrupt(file)
                 written = None
             uri = lakehouse.raw_uri(service, month)
-            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            bucket, key = split_s3_uri(uri)
             s3.upload_file(str(file), bucket, key)
             file.unlink()
             found.append(RawFile(service, month, uri, written))
@@ -102,6 +106,6 @@ def put_raw_files(
 
 
 def _corrupt(file: Path) -> None:
-    # Cut in the middle, as an upload that broke off: the footer, and with it the schema, is gone.
+    # Cut in the middle, as by an interrupted upload: the footer, and with it the schema, is missing.
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])

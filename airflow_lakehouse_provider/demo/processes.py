@@ -18,9 +18,9 @@ _LAST_LINES = 5
 
 
 class Service:
-    """A running command; its end is bound to ours through supervise.py, kill -9 included.
+    """A running command, which supervise.py ends with this process, even after kill -9.
 
-    :param name: what messages call it
+    :param name: its name in messages
     :param command: the program and its arguments
     :param environment: the whole environment of the process
     :param log: the file that its output is appended to
@@ -45,13 +45,16 @@ class Service:
         return self._process.pid
 
     def check(self) -> None:
-        """Raise DemoError when it has ended."""
+        """Raise DemoError if it has ended."""
         code = self._process.poll()
         if code is not None:
-            raise DemoError(f"{self.name} ended with exit code {code}{self.last_words()}. Its log: {self.log}")
+            raise DemoError(f"{self.name} ended with exit code {code}{self.last_lines()}. Its log: {self.log}")
 
     def wait(self, seconds: float) -> None:
-        """Wait for its end; raises DemoError when that is not a success."""
+        """Wait for its end.
+
+        :raises DemoError: when it fails, or has not ended after so many seconds
+        """
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -59,23 +62,23 @@ class Service:
         if code:
             self.check()
 
-    def last_words(self) -> str:
-        """The last lines of its log, for a message."""
+    def last_lines(self) -> str:
+        """Return the last lines of its log, for a message."""
         with self.log.open(encoding="utf-8", errors="replace") as lines:
             last = deque((line.strip() for line in lines if line.strip()), maxlen=_LAST_LINES)
         return ": " + " | ".join(last) if last else ""
 
-    def ask_to_end(self) -> None:
-        """Begin its end; :meth:`stop` completes it."""
+    def terminate(self) -> None:
+        """Send SIGTERM; :meth:`stop` waits for the end."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """End it and what it started."""
-        self.ask_to_end()
+        """Stop it and every process that it started."""
+        self.terminate()
         try:
-            # supervise.py kills the group after its grace; this is for the worst day.
+            # supervise.py kills the group after its grace period; this is for a supervise.py that hangs.
             self._process.wait(supervise.GRACE_SECONDS + 5)
         except subprocess.TimeoutExpired:
             self._process.kill()
@@ -85,7 +88,7 @@ class Service:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on now."""
+    """Return ports of 127.0.0.1 that are free now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -1,4 +1,4 @@
-"""The demo itself: everything started, months run, the outcome shown, everything ended."""
+"""The demo: start the local AWS and Airflow, run months, show the results, stop everything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_lakehouse_provider.demo.airflow import USER, Airflow
 from airflow_lakehouse_provider.demo.database import checked
 from airflow_lakehouse_provider.demo.failures import failure_of
 from airflow_lakehouse_provider.demo.summary import Load, Marts, print_loads, print_marts
-from airflow_lakehouse_provider.demo.watch import Run, task_order, watch
+from airflow_lakehouse_provider.demo.watch import MonthRun, task_order, watch
 from airflow_lakehouse_provider.month import Month
 from lakehouse_local import LocalAws
 
@@ -27,14 +27,14 @@ _IMPOSSIBLE_ROWS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo is to do.
+    """The settings of a demo.
 
     :param months: the months to run, all at once
     :param rows: rows of each generated raw file
-    :param root: where everything lies, emptied first; what is installed or migrated once is kept beside it
+    :param root: the directory of its state, emptied first; dbt and an empty Airflow database are kept beside it
     :param config: the lakehouse.yaml to run, the DAG beside it
     :param breaks: "gate" (a dbt test fails), "raw" (the first raw file is corrupt), or None
-    :param keep: stay up afterwards until interrupted
+    :param keep: keep running afterwards until interrupted
     :param database: ``postgresql://...``, for Airflow in place of sqlite; it must be empty
     """
 
@@ -48,24 +48,23 @@ class Demo:
 
 
 def run(demo: Demo, console: Console) -> bool:
-    """Run it; True only when every task of every month succeeded and the row counts reconcile.
+    """Run a demo; return True if every task of every month succeeded and the row counts reconcile.
 
-    :raises DemoError: when it could not be carried through
+    :raises DemoError: when it cannot be completed
     """
     database = checked(demo.database) if demo.database else None
     root = demo.root.resolve()
     began = time.monotonic()
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:4.0f} s[/dim] {line}", highlight=False, soft_wrap=True)
 
     cache = root.parent
-    dbt = dbt_environment.executable(cache, say)
+    dbt = dbt_environment.executable(cache, log)
     prepare.empty_root(root)
     lakehouse = prepare.write_dags(demo.config, dbt, root / "dags")
-    say(f"starting the local AWS and Airflow; everything is under {root}")
-    account = lakehouse.glue.role.split(":")[4]
-    with LocalAws(root / "aws", region=lakehouse.region, account_id=account) as local:
+    log(f"starting the local AWS and Airflow; everything is under {root}")
+    with LocalAws(root / "aws", region=lakehouse.region, account_id=lakehouse.glue.account) as local:
         airflow = Airflow(
             root / "airflow", root / "dags", cache=cache, environment=local.environment, database=database
         )
@@ -74,15 +73,15 @@ def run(demo: Demo, console: Console) -> bool:
             raw = prepare.put_raw_files(
                 local.environment, lakehouse, demo.months, demo.rows, root / "raw", corrupt=demo.breaks == "raw"
             )
-            say(f"raw files are in {lakehouse.zones.raw}: {demo.rows:,} rows each")
+            log(f"raw files are in {lakehouse.zones.raw}: {demo.rows:,} rows each")
             airflow.wait_for_dag(prepare.DAG_ID)
             _create_pool(airflow, lakehouse.dbt.pool)
-            say(f"Airflow {airflow.version} is up; running {', '.join(map(str, demo.months))}")
+            log(f"Airflow {airflow.version} is up; running {', '.join(map(str, demo.months))}")
             runs = [_trigger(airflow, month, demo.breaks) for month in demo.months]
             order = task_order(airflow.get(f"dags/{prepare.DAG_ID}/tasks")["tasks"])
             watch(console, order, runs, lambda each: _update(airflow, each))
-            good = _report(console, airflow, runs, raw, Marts(local.environment, lakehouse), lakehouse.services)
-            say("done" if good else "done, with failures")
+            succeeded = _report(console, airflow, runs, raw, Marts(local.environment, lakehouse), lakehouse.services)
+            log("done" if succeeded else "done, with failures")
             if demo.keep:
                 with contextlib.suppress(KeyboardInterrupt):
                     _stay(console, airflow, local)
@@ -91,7 +90,7 @@ def run(demo: Demo, console: Console) -> bool:
         highlight=False,
         soft_wrap=True,
     )
-    return good
+    return succeeded
 
 
 @contextlib.contextmanager
@@ -108,24 +107,24 @@ def _create_pool(airflow: Airflow, name: str) -> None:
         airflow.post("pools", {"name": name, "slots": 1, "include_deferred": True})
 
 
-def _trigger(airflow: Airflow, month: Month, breaks: str | None) -> Run:
+def _trigger(airflow: Airflow, month: Month, breaks: str | None) -> MonthRun:
     minimum = {"minimum_rows": _IMPOSSIBLE_ROWS} if breaks == "gate" else {}
     run_id = f"demo-{month}"
     conf = {"year": month.year, "month": month.month, **minimum}
     airflow.post(f"dags/{prepare.DAG_ID}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": conf})
-    return Run(month, run_id)
+    return MonthRun(month, run_id)
 
 
-def _update(airflow: Airflow, run: Run) -> None:
+def _update(airflow: Airflow, run: MonthRun) -> None:
     airflow.check()
     path = f"dags/{prepare.DAG_ID}/dagRuns/{run.run_id}"
-    # The run before its tasks: once it has ended, so have they.
+    # The DAG run is read before its tasks: once it has ended, so have they.
     state = airflow.get(path)["state"]
     run.tasks = {task["task_id"]: task for task in airflow.get(f"{path}/taskInstances")["task_instances"]}
     run.state = state
 
 
-def _xcom(airflow: Airflow, run: Run, task_id: str, key: str) -> Any:
+def _xcom(airflow: Airflow, run: MonthRun, task_id: str, key: str) -> Any:
     path = f"dags/{prepare.DAG_ID}/dagRuns/{run.run_id}/taskInstances/{task_id}/xcomEntries/{key}"
     return airflow.get(path, stringify=False)["value"]
 
@@ -133,7 +132,7 @@ def _xcom(airflow: Airflow, run: Run, task_id: str, key: str) -> Any:
 def _report(
     console: Console,
     airflow: Airflow,
-    runs: Sequence[Run],
+    runs: Sequence[MonthRun],
     raw: Sequence[prepare.RawFile],
     marts: Marts,
     services: Sequence[str],
@@ -160,7 +159,7 @@ def _report(
 
 def _load(
     airflow: Airflow,
-    run: Run,
+    run: MonthRun,
     service: str,
     raw: Sequence[prepare.RawFile],
     facts: dict[tuple[str, Month], int],

@@ -1,4 +1,4 @@
-"""What came out of the months, and whether it adds up."""
+"""The results of the months: row counts that must add up, and figures of the marts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Load:
 
     @property
     def differences(self) -> list[str]:
-        """Where the counts do not add up, each a sentence."""
+        """The counts that do not add up, each as a sentence."""
         found = []
         where = f"{self.service} {self.month}"
         if self.raw != self.kept + self.rows_quarantined:
@@ -66,7 +66,7 @@ class Load:
 
 
 class Marts:
-    """The lakehouse's marts, asked through Athena."""
+    """The lakehouse's marts, queried through Athena."""
 
     def __init__(self, environment: Mapping[str, str], lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
@@ -75,16 +75,16 @@ class Marts:
         ).client("athena", endpoint_url=environment["AWS_ENDPOINT_URL"], region_name=lakehouse.region)
 
     def rows(self) -> dict[tuple[str, Month], int]:
-        """Rows of fct_trips by service and month."""
+        """Return the rows of fct_trips by service and month."""
         found = self._query(_ROWS)
         return {(service, Month.of(year, month)): int(rows) for service, year, month, rows in found}
 
     def busiest_zones(self, months: Sequence[Month]) -> list[list[str]]:
-        """Zone, borough and trips of the busiest pickup zones."""
+        """Return zone, borough and trips of the busiest pickup zones."""
         return self._query(_BUSIEST, months, limit=_ZONES)
 
     def revenue_by_day(self, months: Sequence[Month]) -> list[tuple[str, float]]:
-        """Each day and its revenue in dollars."""
+        """Return each day and its revenue in dollars."""
         return [(day, float(amount)) for day, amount in self._query(_BY_DAY, months)]
 
     def _query(self, sql: str, months: Sequence[Month] = (), **values: Any) -> list[list[str]]:
@@ -105,8 +105,8 @@ class Marts:
 
 
 def print_loads(console: Console, loads: Sequence[Load]) -> None:
-    """A table of the months, and the reasons of quarantined rows."""
-    table = Table(title="What came out", title_justify="left")
+    """Print a table of the months, and the reasons of quarantined rows."""
+    table = Table(title="Results", title_justify="left")
     for name in ("service", "month"):
         table.add_column(name)
     for name in ("raw rows", "kept", "quarantined", "fct_trips", "dbt tests"):
@@ -127,7 +127,7 @@ def print_loads(console: Console, loads: Sequence[Load]) -> None:
 
 
 def print_marts(console: Console, zones: Sequence[Sequence[str]], days: Sequence[tuple[str, float]]) -> None:
-    """The busiest zones, and revenue by day as bars."""
+    """Print the busiest zones, and the revenue by day as bars."""
     table = Table(title="Busiest pickup zones", title_justify="left")
     table.add_column("zone")
     table.add_column("borough")

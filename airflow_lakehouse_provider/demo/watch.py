@@ -1,4 +1,4 @@
-"""Follows the demo's DAG runs: tasks x months as a live table, or a line for each change when it is no terminal."""
+"""The progress of the demo's DAG runs: a live table of tasks and months, or lines where there is no terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from airflow_lakehouse_provider.month import Month
 
-# A task's state in Airflow -> how the table shows it. All of the others have not begun.
+# state of a task instance in Airflow -> its text and style in the table; in any other state it has not begun
 _SHOWN = {
     "running": ("running", "cyan"),
     "deferred": ("waiting", "cyan"),
@@ -32,8 +32,8 @@ _POLL_SECONDS = 0.5
 
 
 @dataclass
-class Run:
-    """A month's DAG run as last seen."""
+class MonthRun:
+    """A month's DAG run, as of the last request."""
 
     month: Month
     run_id: str
@@ -46,13 +46,13 @@ class Run:
 
     @property
     def failed_tasks(self) -> list[str]:
-        """Tasks that failed themselves, the earliest first."""
+        """The ids of failed tasks, the earliest first; without those whose upstream failed."""
         failed = [task for task in self.tasks.values() if task["state"] == "failed"]
         return [task["task_id"] for task in sorted(failed, key=lambda task: task["end_date"] or "")]
 
 
 def task_order(tasks: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Task ids, each after those that it waits for."""
+    """Return the task ids, each after its upstream tasks."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for task in tasks:
         sorter.add(task["task_id"])
@@ -61,8 +61,11 @@ def task_order(tasks: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(sorter.static_order())
 
 
-def watch(console: Console, order: Sequence[str], runs: Sequence[Run], update: Callable[[Run], None]) -> None:
-    """Until every run has ended, show what becomes of its tasks; ``update`` asks Airflow and changes the run."""
+def watch(console: Console, order: Sequence[str], runs: Sequence[MonthRun], update: Callable[[MonthRun], None]) -> None:
+    """Show the states of all tasks until every run has ended.
+
+    :param update: reads a run's state from Airflow
+    """
     show: _Table | _Lines = _Table(console, order, runs) if console.is_terminal else _Lines(console, order, runs)
     with show:
         while True:
@@ -80,7 +83,7 @@ def _seconds(task: Mapping[str, Any]) -> str:
 
 
 class _Table:
-    def __init__(self, console: Console, order: Sequence[str], runs: Sequence[Run]) -> None:
+    def __init__(self, console: Console, order: Sequence[str], runs: Sequence[MonthRun]) -> None:
         self._order, self._runs = order, runs
         self._live = Live(self._drawn(), console=console, refresh_per_second=4)
 
@@ -110,9 +113,9 @@ class _Table:
 
 
 class _Lines:
-    def __init__(self, console: Console, order: Sequence[str], runs: Sequence[Run]) -> None:
+    def __init__(self, console: Console, order: Sequence[str], runs: Sequence[MonthRun]) -> None:
         self._console, self._order, self._runs = console, order, runs
-        self._said: dict[tuple[str, str], str] = {}
+        self._printed: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> _Lines:
         return self
@@ -125,8 +128,8 @@ class _Lines:
             for task_id in self._order:
                 task = run.tasks.get(task_id, {})
                 state = task.get("state") or ""
-                if state in _SHOWN and self._said.get((run.run_id, task_id)) != state:
-                    self._said[run.run_id, task_id] = state
+                if state in _SHOWN and self._printed.get((run.run_id, task_id)) != state:
+                    self._printed[run.run_id, task_id] = state
                     ended = f" {_seconds(task)}" if state in _ENDED else ""
                     line = f"{time.strftime('%H:%M:%S')} {run.month} {task_id}: {_SHOWN[state][0]}{ended}"
                     self._console.print(line, highlight=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""Checking what the pipeline needs before it needs it: on a laptop, or on a worker as the DAG lakehouse_self_check."""
+"""Checks of a machine, of AWS permissions and of settings: on a laptop, or by the DAG lakehouse_self_check."""

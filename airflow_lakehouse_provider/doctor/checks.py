@@ -1,4 +1,4 @@
-"""The checks, each a function of what lakehouse.yaml names and of the clients that a connection gives."""
+"""The checks, each a function of the resources in lakehouse.yaml and of the clients of a connection."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_lakehouse_provider.config import Lakehouse
-from airflow_lakehouse_provider.doctor.report import Finding, ask, permission
+from airflow_lakehouse_provider.doctor.report import Finding, call_aws, permission
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 _INHERIT = "InheritFromTable"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who is checked, and against what.
+    """An identity to check, and the lakehouse to check it against.
 
     :param client: a boto3 client of a service, under the connection's identity
-    :param who: the identity's ARN, or what is known of it
+    :param who: the identity's ARN, or the connection's name where the ARN is unknown
     """
 
     lakehouse: Lakehouse
@@ -28,8 +29,8 @@ class Subject:
 
 
 def identity(lakehouse: Lakehouse, client: Callable[[str], Any], connection: str) -> tuple[str, list[Finding]]:
-    """Who the connection is, and whether it is of the account that lakehouse.yaml means."""
-    answer = ask(client("sts").get_caller_identity)
+    """Return the identity of a connection, and a finding on its AWS account."""
+    answer = call_aws(client("sts").get_caller_identity)
     what = f"identity of {connection}"
     if answer.code:
         finding = Finding.wrong(
@@ -37,7 +38,7 @@ def identity(lakehouse: Lakehouse, client: Callable[[str], Any], connection: str
         )
         return connection, [finding]
     arn, account = answer.content["Arn"], answer.content["Account"]
-    wanted = lakehouse.glue.role.split(":")[4]
+    wanted = lakehouse.glue.account
     if account != wanted:
         to_do = "use that account's lakehouse.yaml, or its credentials"
         return arn, [Finding.wrong(what, f"{arn}; lakehouse.yaml's glue.role is of account {wanted}", to_do)]
@@ -45,12 +46,12 @@ def identity(lakehouse: Lakehouse, client: Callable[[str], Any], connection: str
 
 
 def permissions_of_airflow(subject: Subject) -> Iterator[Finding]:
-    """Each thing that Airflow does, by calls that change nothing."""
+    """Check the permissions of Airflow's tasks, by calls that change nothing."""
     lakehouse, who = subject.lakehouse, subject.who
     glue, crawler = subject.client("glue"), lakehouse.glue.crawler
-    nobody = f"jr_{uuid.uuid4().hex}{uuid.uuid4().hex}"  # a run that there is not
+    nobody = f"jr_{uuid.uuid4().hex}{uuid.uuid4().hex}"  # a run id that does not exist
     for job in _jobs(lakehouse):
-        answer = ask(glue.get_job, JobName=job)
+        answer = call_aws(glue.get_job, JobName=job)
         yield permission("glue:GetJob", f"job {job}", answer, who=who)
         if answer.code:
             continue
@@ -58,39 +59,41 @@ def permissions_of_airflow(subject: Subject) -> Iterator[Finding]:
         for action, call, arguments, harmless in (
             ("glue:GetJobRuns", glue.get_job_runs, {"JobName": job, "MaxResults": 1}, ()),
             ("glue:GetJobRun", glue.get_job_run, {"JobName": job, "RunId": nobody}, missing),
-            # The retry of a run that there is not: refused, after the permission was looked at.
+            # The retry of a run that does not exist: refused, but only after the permission was checked.
             ("glue:StartJobRun", glue.start_job_run, {"JobName": job, "JobRunId": nobody}, missing),
             ("glue:BatchStopJobRun", glue.batch_stop_job_run, {"JobName": job, "JobRunIds": [nobody]}, ()),
         ):
-            yield permission(action, f"job {job}", ask(call, **arguments), harmless=harmless, who=who)
+            yield permission(action, f"job {job}", call_aws(call, **arguments), harmless=harmless, who=who)
         group = f"{_log_prefix(answer.content['Job'])}/error"
-        events = ask(subject.client("logs").get_log_events, logGroupName=group, logStreamName=nobody, limit=1)
-        there_is_none = ("ResourceNotFoundException",)
-        yield permission("logs:GetLogEvents", f"log group {group}", events, harmless=there_is_none, who=who)
-    answer = ask(glue.get_crawler, Name=crawler)
+        events = call_aws(subject.client("logs").get_log_events, logGroupName=group, logStreamName=nobody, limit=1)
+        not_found = ("ResourceNotFoundException",)
+        yield permission("logs:GetLogEvents", f"log group {group}", events, harmless=not_found, who=who)
+    answer = call_aws(glue.get_crawler, Name=crawler)
     yield permission("glue:GetCrawler", f"crawler {crawler}", answer, who=who)
     if not answer.code:
-        listed = ask(glue.list_crawls, CrawlerName=crawler, MaxResults=1)
+        listed = call_aws(glue.list_crawls, CrawlerName=crawler, MaxResults=1)
         yield permission("glue:ListCrawls", f"crawler {crawler}", listed, who=who)
         yield Finding.unknown(
-            f"glue:StartCrawler on crawler {crawler}", "only a crawl would show it", "start one by hand once"
+            f"glue:StartCrawler on crawler {crawler}",
+            "it can only be checked by starting a crawl",
+            "start one by hand once",
         )
     s3 = subject.client("s3")
-    bucket = lakehouse.zones.raw.removeprefix("s3://").partition("/")[0]
+    bucket, _ = split_s3_uri(lakehouse.zones.raw)
     month = lakehouse.schedule.start
     key = lakehouse.raw_key(lakehouse.services[0], month)
-    # Without s3:ListBucket, S3 says 403 of a file that is not there, and the sensor fails instead of waiting.
-    head = ask(s3.head_object, Bucket=bucket, Key=key)
+    # Without s3:ListBucket, S3 returns 403 for a missing file, and the sensor fails instead of waiting.
+    head = call_aws(s3.head_object, Bucket=bucket, Key=key)
     yield permission("s3:GetObject, s3:ListBucket", f"s3://{bucket}/{key}", head, harmless=("404",), who=who)
 
 
 def permissions_of_dbt(subject: Subject) -> Iterator[Finding]:
-    """What dbt does on Athena, by calls that change nothing and a query that reads nothing."""
+    """Check the permissions of dbt on Athena, by calls that change nothing and a query that reads nothing."""
     lakehouse, who = subject.lakehouse, subject.who
     group = lakehouse.athena.work_group
     athena, glue, s3 = subject.client("athena"), subject.client("glue"), subject.client("s3")
     place = f"{lakehouse.zones.results}/dbt/"
-    started = ask(
+    started = call_aws(
         athena.start_query_execution,
         QueryString="select 1",
         WorkGroup=group,
@@ -99,21 +102,23 @@ def permissions_of_dbt(subject: Subject) -> Iterator[Finding]:
     yield permission("athena:StartQueryExecution", f"work group {group}", started, who=who)
     if not started.code:
         query = started.content["QueryExecutionId"]
-        looked = ask(athena.get_query_execution, QueryExecutionId=query)
-        yield permission("athena:GetQueryExecution", f"work group {group}", looked, who=who)
+        read = call_aws(athena.get_query_execution, QueryExecutionId=query)
+        yield permission("athena:GetQueryExecution", f"work group {group}", read, who=who)
     for database in (lakehouse.databases.cleaned, lakehouse.databases.marts):
-        yield permission("glue:GetTables", f"database {database}", ask(glue.get_tables, DatabaseName=database), who=who)
+        yield permission(
+            "glue:GetTables", f"database {database}", call_aws(glue.get_tables, DatabaseName=database), who=who
+        )
     for zone, uri in (("cleaned", lakehouse.zones.cleaned), ("curated", lakehouse.zones.curated)):
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        listed = ask(s3.list_objects_v2, Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
+        bucket, prefix = split_s3_uri(uri)
+        listed = call_aws(s3.list_objects_v2, Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
         yield permission("s3:ListBucket", f"the {zone} zone, {uri}", listed, who=who)
 
 
 def jobs(subject: Subject) -> Iterator[Finding]:
-    """The Glue jobs' settings that break what the operators promise."""
+    """Check the Glue jobs' settings that the operators depend on."""
     for name in _jobs(subject.lakehouse):
-        answer = ask(subject.client("glue").get_job, JobName=name)
-        if not answer.code:  # else said among the permissions
+        answer = call_aws(subject.client("glue").get_job, JobName=name)
+        if not answer.code:  # an error is a finding of the permissions already
             yield from _job(subject.lakehouse, name, answer.content["Job"])
 
 
@@ -143,10 +148,10 @@ def _job(lakehouse: Lakehouse, name: str, found: dict[str, Any]) -> Iterator[Fin
 
 
 def crawler(subject: Subject) -> Iterator[Finding]:
-    """The crawler's settings that break queries or crawl at the wrong time."""
+    """Check the crawler's settings that break queries, or start crawls at the wrong time."""
     lakehouse = subject.lakehouse
     name = lakehouse.glue.crawler
-    answer = ask(subject.client("glue").get_crawler, Name=name)
+    answer = call_aws(subject.client("glue").get_crawler, Name=name)
     if answer.code:
         return
     found = answer.content["Crawler"]
@@ -162,7 +167,7 @@ def crawler(subject: Subject) -> Iterator[Finding]:
     schedule = found.get("Schedule", {}).get("ScheduleExpression")
     yield _expect(
         f"schedule of crawler {name}", not schedule, f"it runs at {schedule}" if schedule else "",
-        "take the schedule away: Airflow starts a crawl when a month has landed",
+        "remove the schedule: Airflow starts a crawl after each load",
     )  # fmt: skip
     database = found.get("DatabaseName")
     yield _expect(
@@ -172,9 +177,9 @@ def crawler(subject: Subject) -> Iterator[Finding]:
 
 
 def work_group(subject: Subject) -> Iterator[Finding]:
-    """The work group's settings under which dbt-athena puts marts in the wrong place, or finds no results."""
+    """Check the work group's settings under which dbt-athena writes marts to the wrong place, or finds no results."""
     name = subject.lakehouse.athena.work_group
-    answer = ask(subject.client("athena").get_work_group, WorkGroup=name)
+    answer = call_aws(subject.client("athena").get_work_group, WorkGroup=name)
     yield permission("athena:GetWorkGroup", f"work group {name}", answer, who=subject.who)
     if answer.code:
         return
@@ -184,23 +189,23 @@ def work_group(subject: Subject) -> Iterator[Finding]:
     yield _expect(f"state of work group {name}", state == "ENABLED", f"it is {state}", "enable it")
     yield _expect(
         f"location of work group {name}",
-        # AWS's default for what is not said
+        # AWS's default where it is missing
         not settings.get("EnforceWorkGroupConfiguration", True),
         "it enforces its own output location" if settings.get("EnforceWorkGroupConfiguration", True) else "",
-        "turn enforcement off: dbt-athena would leave external_location out, and marts would lie among query results",
+        "turn enforcement off: dbt-athena would leave external_location out, and marts would be among query results",
     )
     managed = settings.get("ManagedQueryResultsConfiguration", {}).get("Enabled", False)
     yield _expect(
         f"results of work group {name}", not managed, "Athena manages its results" if managed else "",
-        "turn managed results off: dbt-athena names a place of its own, which such a group refuses",
+        "turn managed results off: dbt-athena sets an output location of its own, which such a work group refuses",
     )  # fmt: skip
 
 
 def lake_formation(subject: Subject) -> Iterator[Finding]:
-    """Whether Lake Formation decides instead of IAM."""
+    """Check that IAM alone grants access, not Lake Formation."""
     glue = subject.client("glue")
     for name in (subject.lakehouse.databases.cleaned, subject.lakehouse.databases.marts):
-        answer = ask(glue.get_database, Name=name)
+        answer = call_aws(glue.get_database, Name=name)
         what = f"Lake Formation and database {name}"
         if answer.code:
             yield permission("glue:GetDatabase", f"database {name}", answer, who=subject.who)
@@ -211,12 +216,12 @@ def lake_formation(subject: Subject) -> Iterator[Finding]:
             if each.get("Principal", {}).get("DataLakePrincipalIdentifier") == "IAM_ALLOWED_PRINCIPALS"
         ]  # fmt: skip
         if grants is None or everyone:
-            yield Finding.ok(what, "IAM decides")
+            yield Finding.ok(what, "IAM grants access")
         else:
             yield Finding.wrong(
                 what,
-                "new tables are not open to IAM_ALLOWED_PRINCIPALS: Lake Formation decides",
-                "grant the roles their tables in Lake Formation, or give the database IAM_ALLOWED_PRINCIPALS back",
+                "new tables do not grant IAM_ALLOWED_PRINCIPALS: Lake Formation grants access",
+                "grant the roles their tables in Lake Formation, or new tables to IAM_ALLOWED_PRINCIPALS",
             )
 
 

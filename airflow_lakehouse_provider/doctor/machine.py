@@ -1,4 +1,4 @@
-"""What is looked at on the machine itself: imports, and dbt."""
+"""The checks of the machine itself: imports, and dbt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OLDEST, _BELOW = (1, 8), (1, 12)
 
 
 def imports() -> Iterator[Finding]:
-    """The operators, under this Airflow and its amazon provider."""
+    """Check that the operators can be imported under this Airflow and its amazon provider."""
     for distribution in ("apache-airflow", "apache-airflow-providers-amazon", "airflow-lakehouse-provider"):
         try:
             yield Finding.ok(distribution, metadata.version(distribution))
@@ -28,18 +28,18 @@ def imports() -> Iterator[Finding]:
     for name in _OPERATORS:
         try:
             getattr(package, name)
-        except Exception as error:  # whatever an import runs into is the finding
+        except Exception as error:  # any error of an import is a finding
             yield Finding.wrong(
                 f"import of {name}",
                 f"{type(error).__name__}: {error}",
-                "look at the requirements log: an installation that fails there is only logged",
+                "read the requirements log: MWAA only logs a failed installation",
             )
         else:
             yield Finding.ok(f"import of {name}")
 
 
 def dbt(lakehouse: Lakehouse) -> Iterator[Finding]:
-    """dbt's executable and its versions, where the worker runs it."""
+    """Check dbt's executable and its versions, when dbt runs on the worker."""
     from airflow_lakehouse_provider.dbt.invocation import ExecutableError, find_executable
 
     what = "dbt"
@@ -49,21 +49,23 @@ def dbt(lakehouse: Lakehouse) -> Iterator[Finding]:
     try:
         executable = find_executable(lakehouse.dbt.executable)
     except ExecutableError as error:
-        yield Finding.wrong(what, str(error), "make dbt's environment, and name it in lakehouse.yaml's dbt.executable")
+        yield Finding.wrong(
+            what, str(error), "create dbt's environment, and set its dbt in lakehouse.yaml's dbt.executable"
+        )
         return
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     try:
-        asked = subprocess.run(
+        ended = subprocess.run(
             [executable, "--version"], capture_output=True, text=True, timeout=_DBT_SECONDS, env=environment
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        yield Finding.wrong(what, f"{executable} --version: {error}", "make dbt's environment anew")
+        yield Finding.wrong(what, f"{executable} --version: {error}", "create dbt's environment again")
         return
-    said = f"{asked.stdout}\n{asked.stderr}"
-    core = re.search(r"installed:\s*(\d+)\.(\d+)\.\S+", said)
-    athena = re.search(r"athena:\s*(\S+)", said)
+    output = f"{ended.stdout}\n{ended.stderr}"
+    core = re.search(r"installed:\s*(\d+)\.(\d+)\.\S+", output)
+    athena = re.search(r"athena:\s*(\S+)", output)
     if core is None:
-        yield Finding.wrong(what, said.strip()[-300:] or "it says nothing", "make dbt's environment anew")
+        yield Finding.wrong(what, output.strip()[-300:] or "it prints nothing", "create dbt's environment again")
         return
     version = (int(core[1]), int(core[2]))
     found = f"{executable}, {core[0].partition(':')[2].strip()}"

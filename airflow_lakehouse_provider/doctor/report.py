@@ -1,4 +1,4 @@
-"""What a check found, and how a call that was made to see whether it is allowed is judged."""
+"""Findings of checks, and the finding that follows from a call which tests a permission."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from airflow_lakehouse_provider.aws import errors
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden"})
 
 
-class Verdict(str, Enum):
-    """What became of a check."""
+class CheckStatus(str, Enum):
+    """The result of a check."""
 
     OK = "ok"
     WRONG = "wrong"
@@ -24,29 +24,29 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table: what was looked at, what came of it, and what to do."""
+    """One line of the table: what was checked, the result, what was found, and what to do."""
 
     what: str
-    verdict: Verdict
+    status: CheckStatus
     found: str = ""
     to_do: str = ""
 
     @classmethod
     def ok(cls, what: str, found: str = "") -> Finding:
-        return cls(what, Verdict.OK, found)
+        return cls(what, CheckStatus.OK, found)
 
     @classmethod
     def wrong(cls, what: str, found: str, to_do: str) -> Finding:
-        return cls(what, Verdict.WRONG, found, to_do)
+        return cls(what, CheckStatus.WRONG, found, to_do)
 
     @classmethod
     def unknown(cls, what: str, found: str, to_do: str = "") -> Finding:
-        return cls(what, Verdict.UNKNOWN, found, to_do)
+        return cls(what, CheckStatus.UNKNOWN, found, to_do)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What AWS answered to a call: content, or an error's code and text; neither when nothing answered."""
+    """AWS's response to a call: the content, or an error's code and text."""
 
     content: Any = None
     code: str = ""
@@ -57,8 +57,8 @@ class Answer:
         return self.code in _DENIED
 
 
-def ask(call: Callable[..., Any], **arguments: Any) -> Answer:
-    """Make a call of boto3's, its error as an answer."""
+def call_aws(call: Callable[..., Any], **arguments: Any) -> Answer:
+    """Call a method of a boto3 client; an error is returned as an answer."""
     try:
         return Answer(call(**arguments))
     except (ClientError, BotoCoreError) as error:
@@ -67,10 +67,10 @@ def ask(call: Callable[..., Any], **arguments: Any) -> Answer:
 
 
 def permission(action: str, resource: str, answer: Answer, *, harmless: tuple[str, ...] = (), who: str) -> Finding:
-    """Whether an answer shows that the caller may do this.
+    """Return a finding: ok if the answer shows that the caller has the permission.
 
-    :param harmless: codes of errors that come after AWS has looked at the permissions
-    :param who: the identity that the permission is of
+    :param harmless: codes of errors that AWS returns only after it has checked the permissions
+    :param who: the identity that needs the permission
     """
     what = f"{action} on {resource}"
     if not answer.code or answer.code in harmless:
@@ -85,4 +85,4 @@ def _advice(code: str, resource: str) -> str:
         return errors.ADVICE[code]
     if "NotFound" in code or code.startswith("NoSuch") or code == "404":
         return f"create {resource} (infra/terraform does), or correct lakehouse.yaml"
-    return "look at the endpoint, the region and the network"
+    return "check the endpoint, the region and the network"

@@ -1,4 +1,4 @@
-"""All checks in their order, and the table that they make."""
+"""All checks in their order, and the table of their findings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.doctor import checks, machine
-from airflow_lakehouse_provider.doctor.report import Finding, Verdict
+from airflow_lakehouse_provider.doctor.report import CheckStatus, Finding
 
 _COLUMNS = ("", "what", "found", "what to do")
 
@@ -16,8 +16,8 @@ _COLUMNS = ("", "what", "found", "what to do")
 def run(lakehouse: Lakehouse, *, airflow_connection: str | None, dbt_connection: str | None) -> list[Finding]:
     """Check everything; nothing is changed, and one query that reads nothing is run.
 
-    :param airflow_connection: of Airflow's, for what the operators and the sensor do; None for boto3's own credentials
-    :param dbt_connection: the one that dbt uses; None for the same credentials as Airflow
+    :param airflow_connection: the Airflow connection of the operators and the sensor; None for boto3's own credentials
+    :param dbt_connection: the Airflow connection of dbt; None for the same credentials
     """
     findings = [*machine.imports(), *machine.dbt(lakehouse)]
     airflow, found = _subject(lakehouse, airflow_connection)
@@ -35,22 +35,22 @@ def run(lakehouse: Lakehouse, *, airflow_connection: str | None, dbt_connection:
 
 
 def lines(findings: Iterable[Finding]) -> list[str]:
-    """The table as plain lines, for a log."""
-    rows = [_COLUMNS, *((each.verdict.value, each.what, each.found, each.to_do) for each in findings)]
+    """Return the table as plain lines, for a log."""
+    rows = [_COLUMNS, *((each.status.value, each.what, each.found, each.to_do) for each in findings)]
     widths = [min(60, max(len(row[column]) for row in rows)) for column in range(3)]
     return ["  ".join([*(row[at].ljust(widths[at]) for at in range(3)), row[3]]).rstrip() for row in rows]
 
 
 def wrong(findings: Iterable[Finding]) -> list[Finding]:
-    """Those that something must be done about."""
-    return [each for each in findings if each.verdict is Verdict.WRONG]
+    """Return the findings that need an action."""
+    return [each for each in findings if each.status is CheckStatus.WRONG]
 
 
 def _subject(lakehouse: Lakehouse, connection: str | None) -> tuple[checks.Subject | None, list[Finding]]:
     try:
         client = _clients(lakehouse, connection)
         who, findings = checks.identity(lakehouse, client, connection or "this machine's credentials")
-    except Exception as error:  # an Airflow connection fails in as many ways as there are backends of secrets
+    except Exception as error:  # each secrets backend of Airflow has errors of its own
         what = f"connection {connection}" if connection else "this machine's credentials"
         to_do = "define it in Airflow (docs/deploy.md), or name another"
         return None, [Finding.wrong(what, f"{type(error).__name__}: {error}", to_do)]

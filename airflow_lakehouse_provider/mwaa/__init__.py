@@ -1,1 +1,1 @@
-"""What Amazon MWAA runs, and how it gets there: a bundle of files, laid out as the artifacts zone has them."""
+"""The files of Amazon MWAA and the Glue jobs: built as a bundle with the layout of the artifacts zone, and uploaded."""

@@ -1,6 +1,7 @@
-"""Building what an MWAA environment and the Glue jobs run: a folder laid out as the artifacts zone, to be uploaded.
+"""A bundle: a folder of all files that an MWAA environment and the Glue jobs run, in the layout of the artifacts zone.
 
-``glue_scripts/`` holds what jobs read, ``mwaa/`` what MWAA reads; nobody but whoever deploys may write there.
+Jobs read ``glue_scripts/`` and MWAA reads ``mwaa/``; only the deployer's role may write there. Of this repository's two
+distributions a bundle holds the provider's wheel alone: no AWS needs a local one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ DAGS, WHEELS = f"{MWAA}dags/", f"{MWAA}wheels/"
 PLUGINS, REQUIREMENTS, STARTUP = f"{MWAA}plugins.zip", f"{MWAA}requirements.txt", f"{MWAA}startup.sh"
 # Airflow's version -> the Python that MWAA runs it with
 AIRFLOW = {"2.10.3": "3.11", "2.11.2": "3.12", "3.0.6": "3.12", "3.2.1": "3.12", "3.3.1": "3.12"}
-DEFAULT_AIRFLOW = "3.0.6"  # as infra/terraform's variable mwaa has it
-DBT = "/usr/local/airflow/dbt/bin/dbt"  # where startup.sh puts it
+DEFAULT_AIRFLOW = "3.0.6"  # also the default of infra/terraform's variable mwaa
+DBT = "/usr/local/airflow/dbt/bin/dbt"  # startup.sh installs it there
 _DISTRIBUTION = "airflow_lakehouse_provider"
 _MARKER = ".lakehouse-bundle"
 _CONSTRAINTS = "constraints.txt"
@@ -33,12 +34,12 @@ _UNPACKED = "/usr/local/airflow/plugins/"  # where MWAA unpacks plugins.zip
 
 
 class BundleError(LakehouseError, RuntimeError):
-    """No bundle can be made; the message says what is missing and what to do."""
+    """The bundle cannot be built; the message names what is missing and what to do."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a bundle's files come from.
+    """The folders of a bundle's files.
 
     :param dags: the folder of DAGs with lakehouse.yaml beside them
     :param dbt_project: the dbt project's folder
@@ -53,7 +54,7 @@ class Sources:
 
     @classmethod
     def beside(cls, config: Path, dbt_project: str) -> Sources:
-        """Those of the project that a lakehouse.yaml belongs to; the starter's where it has none of its own."""
+        """Return the folders of the project that a lakehouse.yaml belongs to; the starter's for those it lacks."""
         dags = config.resolve().parent
 
         def part(name: str) -> Path:
@@ -73,25 +74,25 @@ def build(
     dbt_wheels: Path | None = None,
     constraints: Path | None = None,
 ) -> list[str]:
-    """Make the bundle in ``out``, a new folder or an earlier bundle's, which is replaced; the files' names.
+    """Build the bundle in ``out``, a new folder or an earlier bundle, which is replaced; return the names of its files.
 
-    :param artifacts: the zone that it will be uploaded to
+    :param artifacts: the zone to which it will be uploaded
     :param airflow: MWAA's version of Airflow, one of :data:`AIRFLOW`
-    :param wheel: this provider's; None builds it from the checkout
+    :param wheel: this provider's wheel; None builds it from the checkout
     :param dbt_wheels: a folder of dbt's wheels, for workers that cannot reach PyPI
-    :param constraints: a constraint file that travels along; None names Airflow's own, which is fetched from GitHub
+    :param constraints: a constraint file for the bundle; None names Airflow's own, which is fetched from GitHub
     :raises BundleError: when something is missing, or ``out`` holds something else
     """
     if airflow not in AIRFLOW:
         raise BundleError(f"MWAA's Airflow {airflow} is not one of {', '.join(AIRFLOW)}")
     if out.exists() and any(out.iterdir()) and not (out / _MARKER).exists():
-        raise BundleError(f"{out} holds files that are no bundle, and nothing is overwritten: choose another folder")
+        raise BundleError(f"{out} holds files that are not a bundle, and nothing is overwritten: choose another folder")
     wheel_name, wheel_content = _wheel(wheel)
     contents = {
         **_scripts(sources),
         **_dags(sources),
         PLUGINS: zipped({wheel_name: wheel_content, **({_CONSTRAINTS: _read(constraints)} if constraints else {})}),
-        REQUIREMENTS: _requirements(sources.mwaa, airflow, wheel_name, travels=constraints is not None),
+        REQUIREMENTS: _requirements(sources.mwaa, airflow, wheel_name, own_constraints=constraints is not None),
         STARTUP: _startup(sources, f"{artifacts}/{WHEELS}" if dbt_wheels else ""),
         **_dbt_wheels(dbt_wheels),
     }
@@ -106,9 +107,9 @@ def build(
 
 
 def _scripts(sources: Sources) -> dict[str, bytes]:
-    """The Glue scripts, each folder among them as a zip for --extra-py-files, and the dbt project as one.
+    """Return the Glue scripts, their folders as zips for --extra-py-files, and the dbt project as a zip.
 
-    Of this package its part that runs dbt goes too, for the job that does.
+    The part of this package that runs dbt is among them, for the Glue job of dbt.
     """
     found: dict[str, bytes] = {}
     for path in sorted(sources.glue_scripts.iterdir()):
@@ -129,7 +130,7 @@ def _scripts(sources: Sources) -> dict[str, bytes]:
 
 
 def _dags(sources: Sources) -> dict[str, bytes]:
-    # The folders' names stay, because lakehouse.yaml names the dbt project relative to itself.
+    # The folders keep their names: lakehouse.yaml names the dbt project relative to itself.
     folders = {sources.dags.name: sources.dags, sources.dbt_project.name: sources.dbt_project}
     found = {
         f"{DAGS}{folder}/{name}": path.read_bytes()
@@ -140,21 +141,21 @@ def _dags(sources: Sources) -> dict[str, bytes]:
     if checks.is_dir():
         found |= {f"{DAGS}{sources.dags.name}/{name}": path.read_bytes() for name, path in files_of(checks).items()}
     if f"{DAGS}{sources.dags.name}/lakehouse.yaml" not in found:
-        raise BundleError(f"{sources.dags} holds no lakehouse.yaml: DAGs read it from beside themselves")
+        raise BundleError(f"{sources.dags} holds no lakehouse.yaml: DAGs read it from their own folder")
     return found
 
 
-def _requirements(mwaa: Path, airflow: str, wheel: str, *, travels: bool) -> bytes:
+def _requirements(mwaa: Path, airflow: str, wheel: str, *, own_constraints: bool) -> bytes:
     template = _read(mwaa / "requirements.txt").decode()
     published = (
         f"https://raw.githubusercontent.com/apache/airflow/constraints-{airflow}/constraints-{AIRFLOW[airflow]}.txt"
     )
-    constraints = f"{_UNPACKED}{_CONSTRAINTS}" if travels else published
+    constraints = f"{_UNPACKED}{_CONSTRAINTS}" if own_constraints else published
     return template.replace("{constraints}", constraints).replace("{wheel}", f"{_UNPACKED}{wheel}").encode()
 
 
 def _startup(sources: Sources, wheels: str) -> bytes:
-    # dbt's versions travel inside: nothing says that the DAGs' folder is there when the script runs.
+    # dbt's versions are written into the script: the DAGs' folder may be missing when it runs.
     requirements = _read(sources.dbt_project / "requirements.txt").decode().strip()
     script = _read(sources.mwaa / "startup.sh").decode()
     return script.replace("{dbt_requirements}", requirements).replace("{wheels}", wheels).encode()
@@ -184,11 +185,11 @@ def _wheel(given: Path | None) -> tuple[str, bytes]:
     checkout = Path(__file__).resolve().parents[2]
     if not (checkout / "pyproject.toml").is_file():
         raise BundleError(
-            "this package is installed from a wheel: name that file with --wheel "
+            "this package is installed from a wheel: give that file with --wheel "
             "(pip download --no-deps airflow-lakehouse-provider)"
         )
     with tempfile.TemporaryDirectory(prefix="lakehouse-wheel-") as folder:
-        # Where hatchling is installed, no network is needed.
+        # With hatchling installed, no network is needed.
         for command in (
             [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
             [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, "."],
@@ -197,4 +198,4 @@ def _wheel(given: Path | None) -> tuple[str, bytes]:
             wheels = list(Path(folder).glob(f"{_DISTRIBUTION}-*.whl"))
             if built.returncode == 0 and wheels:
                 return wheels[0].name, wheels[0].read_bytes()
-        raise BundleError(f"the wheel cannot be built: {built.stderr.strip()[-500:]}. Name one with --wheel")
+        raise BundleError(f"the wheel cannot be built: {built.stderr.strip()[-500:]}. Give one with --wheel")

@@ -1,4 +1,4 @@
-"""Uploading a bundle to the artifacts zone: what differs and nothing else, code before the DAGs that need it."""
+"""The upload of a bundle to the artifacts zone: new and changed files alone, code before the DAGs that need it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 
 from airflow_lakehouse_provider.errors import LakehouseError
 from airflow_lakehouse_provider.mwaa.bundle import DAGS, MWAA, PLUGINS, REQUIREMENTS, SCRIPTS, STARTUP
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
-_DIGEST = "sha256"  # of an object's metadata: with SSE-KMS an ETag says nothing
-# What MWAA asks versions of -> the key in Terraform's variable mwaa_object_versions
+_DIGEST = "sha256"  # in an object's metadata: with SSE-KMS the ETag is no hash of the content
+# file whose version MWAA needs -> its key in Terraform's variable mwaa_object_versions
 _VERSIONED = {PLUGINS: "plugins", REQUIREMENTS: "requirements", STARTUP: "startup_script"}
 PARTS = {"scripts": SCRIPTS, "mwaa": MWAA}
 
 
 class SyncError(LakehouseError, RuntimeError):
-    """The bundle cannot be uploaded; the message says why and what to do."""
+    """The bundle cannot be uploaded; the message gives the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Difference:
     """One file of the bundle, or of the zone: ``new``, ``changed``, ``same``, or ``extra`` (in the zone alone)."""
 
     name: str
-    kind: str
+    state: str
     version: str | None = None
 
 
@@ -40,12 +41,12 @@ class Sync:
 
     def __init__(self, s3: Any, folder: Path, zone: str, part: str | None = None) -> None:
         self._s3, self._folder = s3, folder
-        self._bucket, _, prefix = zone.removeprefix("s3://").partition("/")
+        self._bucket, prefix = split_s3_uri(zone)
         self._prefix = f"{prefix}/" if prefix else ""
         self._parts = [PARTS[part]] if part else list(PARTS.values())
 
     def differences(self) -> list[Difference]:
-        """Every file, scripts first and DAGs last; what is in the zone alone at the end."""
+        """Return every file: scripts first, DAGs after them, and at the end files that are in the zone alone."""
         local = self._local()
         if not local:
             raise SyncError(f"{self._folder} holds no bundle: make one with `lakehouse mwaa bundle`")
@@ -54,22 +55,22 @@ class Sync:
         return found + [Difference(name, "extra") for name in sorted(remote - set(local))]
 
     def upload(self, differences: list[Difference], *, delete: bool = False) -> dict[str, str | None]:
-        """Put what is new or changed, and delete what is extra if asked; what MWAA is to be told of versions."""
+        """Upload new and changed files, and delete extra ones with ``delete``; return the versions that MWAA needs."""
         versions: dict[str, str | None] = {}
         for each in differences:
             version = each.version
-            if each.kind in ("new", "changed"):
+            if each.state in ("new", "changed"):
                 version = self._put(each.name)
-            elif each.kind == "extra" and delete:
+            elif each.state == "extra" and delete:
                 self._s3.delete_object(Bucket=self._bucket, Key=self._prefix + each.name)
             if each.name in _VERSIONED:
                 versions[_VERSIONED[each.name]] = version
         return versions
 
     def check_bucket(self) -> None:
-        """MWAA takes only a versioned bucket that is closed to the public.
+        """Check that the bucket is versioned, as MWAA requires.
 
-        :raises SyncError: saying what the bucket lacks
+        :raises SyncError: when it is not
         """
         versioning = self._s3.get_bucket_versioning(Bucket=self._bucket).get("Status")
         if versioning != "Enabled":
@@ -91,8 +92,8 @@ class Sync:
                     if not each["Key"].endswith("/"):
                         yield each["Key"][len(self._prefix) :]
 
-    def _compare(self, name: str, path: Path, there: bool) -> Difference:
-        if not there:
+    def _compare(self, name: str, path: Path, exists: bool) -> Difference:
+        if not exists:
             return Difference(name, "new")
         head = self._s3.head_object(Bucket=self._bucket, Key=self._prefix + name)
         same = head.get("Metadata", {}).get(_DIGEST) == _digest(path)
@@ -111,7 +112,7 @@ class Sync:
 
 
 def write_tfvars(path: Path, versions: dict[str, str | None]) -> None:
-    """Hand the versions to Terraform, as a ``*.auto.tfvars.json`` that it reads by itself."""
+    """Write the versions for Terraform, as a ``*.auto.tfvars.json`` that it reads by itself."""
     path.write_text(json.dumps({"mwaa_object_versions": versions}, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Trip records like the TLC's, with their schemas by date and their dirt, and the truth about each file beside it."""
+"""Trip records like the TLC's: schemas by date, faulty rows, and a file with the expected counts beside each."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def write(
 ) -> Path:
     """Write ``<service>_tripdata_<month>.<format>`` and ``<the same>.truth.json`` into ``out_dir``.
 
-    The schema is the one that the TLC's file of that month has. The truth says how many rows a correct load keeps,
-    and how many it quarantines for which reason: every planted fault has exactly one.
+    The schema is that of the TLC's file of the month. The truth file holds how many rows a correct load keeps,
+    and how many it quarantines by reason: every faulty row has exactly one reason.
 
     :param service: yellow or green
     :param month: from 2011-01 to 2027-12
     :param rows: rows of the file, at least 1
-    :param out_dir: made when missing; a file of the same name is replaced
-    :param seed: the same seed gives the same bytes; default: one of the service and month's own
+    :param out_dir: created when missing; a file of the same name is replaced
+    :param seed: the same seed gives the same bytes; default: derived from service and month
     :param file_format: parquet or csv
     :returns: the path of the file
-    :raises ValueError: naming the argument that is not allowed
+    :raises ValueError: naming the argument, its value and what is allowed
     """
     if service not in SERVICES:
         raise ValueError(f"service must be one of {', '.join(SERVICES)}, not {service!r}")
@@ -39,12 +39,12 @@ def write(
         raise ValueError(f"rows must be from 1 to {MOST_ROWS}, not {rows}")
     if file_format not in FORMATS:
         raise ValueError(f"file_format must be one of {', '.join(FORMATS)}, not {file_format!r}")
-    # numpy and pyarrow are of the extra `local`
+    # numpy and pyarrow come with the extra `local`
     from airflow_lakehouse_provider.sample_data import dirt, files, trips
 
     rng = trips.generator(zlib.crc32(f"{service} {month}".encode()) if seed is None else seed)
     table = trips.clean_trips(rng, service, month, rows)
-    truth = dirt.soil(rng, table, service, month)
+    truth = dirt.plant_faults(rng, table, service, month)
     path = out_dir / f"{service}_tripdata_{month}.{file_format}"
     out_dir.mkdir(parents=True, exist_ok=True)
     files.WRITERS[file_format](table, service, month, path)

@@ -11,9 +11,9 @@ from airflow_lakehouse_provider.month import Month
 from airflow_lakehouse_provider.sample_data.trips import MONEY, Ints, Trips, month_bounds
 
 _DAY = 86_400
-# A file of so many rows shows every fault at least once.
+# A file with at least so many rows has every fault at least once.
 _ALL_FAULTS_FROM = 1_000
-# Rows of a million. Where the TLC's own rate is next to nothing, about that of the green files.
+# Rows per million. Where the TLC's own rate is close to zero, about that of the green files.
 _REJECTED = {
     "pickup_missing": 20,
     "dropoff_missing": 20,
@@ -32,23 +32,23 @@ _KEPT = {"reversal": 5_400, "duration_long": 2_000, "distance_implausible": 800}
 _CLOCK_CHANGE = 60
 _STUCK = 15_000
 _LOCATIONS_FROM = Month(2016, 7)
-# Vendor 6 wrote the month's number for the minute: seen in green files of 2025.
+# Vendor 6 wrote the month's number as the minute, in green files of 2025.
 _STUCK_MONTHS = Month.range(Month(2025, 1), Month(2025, 6))
 
 
-def soil(rng: np.random.Generator, table: Trips, service: str, month: Month) -> dict[str, Any]:
-    """Plant the faults into a table of clean trips; what a correct load makes of the file."""
+def plant_faults(rng: np.random.Generator, table: Trips, service: str, month: Month) -> dict[str, Any]:
+    """Plant the faults into a table of clean trips; return the counts of a correct load."""
     spare = _Rows(rng.permutation(table.rows).astype(np.int64))
     reasons: dict[str, int] = {}
     marks = {"duration_long": 0, "distance_implausible": 0, "clock_change": 0, "time_stuck": 0}
-    # Copies first: they are of rows without a fault, and those stay as they are.
-    for kind, rate in (("duplicate", _REJECTED["duplicate"]), ("reversal", _KEPT["reversal"])):
+    # Copies first: they copy rows without a fault, which get none later.
+    for fault, rate in (("duplicate", _REJECTED["duplicate"]), ("reversal", _KEPT["reversal"])):
         targets = spare.take(rate)
         sources = spare.take_exactly(len(targets))
         targets = targets[: len(sources)]
         table.copy_rows(sources, targets)
-        if kind == "duplicate":
-            reasons[kind] = len(targets)
+        if fault == "duplicate":
+            reasons[fault] = len(targets)
         else:
             reversals = len(targets)
             for name in (*MONEY, "total_amount"):

@@ -1,4 +1,4 @@
-"""A table of trips as the TLC's file of its month: names, order and types by date; Parquet or CSV."""
+"""The TLC's file of a month: names, order and types of columns by date; Parquet or CSV."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Schema = list[tuple[str, str | None, pa.DataType]]
 
 
 def schema(service: str, month: Month) -> Schema:
-    """Columns of the month's file: the name there, the canonical one (None: nothing but nulls), the type."""
+    """Return the columns of the month's file: the name there, the canonical name (None: only nulls), the type."""
     return _yellow(month) if service == "yellow" else _green(month)
 
 
@@ -57,7 +57,7 @@ def _yellow(month: Month) -> Schema:
 
 def _green(month: Month) -> Schema:
     new = month >= _NARROWED["green"]
-    # The file of 2025-11 went through pandas, which has whole numbers with gaps as floating ones.
+    # The file of 2025-11 was written by pandas, which stores whole numbers with gaps as doubles.
     ids, counts = (_INT32, _DOUBLE if month == Month(2025, 11) else _INT64) if new else (_INT64, _DOUBLE)
     columns: Schema = [
         ("VendorID", "vendor_id", ids),
@@ -87,27 +87,32 @@ def _places(month: Month, ids: pa.DataType) -> Schema:
     return [("PULocationID", "pickup_location_id", ids), ("DOLocationID", "dropoff_location_id", ids)]
 
 
-def _column(table: Trips, name: str | None, of: pa.DataType) -> pa.Array:
+def _column(table: Trips, name: str | None, data_type: pa.DataType) -> pa.Array:
     if name is None:
-        return pa.nulls(table.rows, of)
+        return pa.nulls(table.rows, data_type)
     values, missing = table.values[name], table.missing[name]
     if name == "store_and_fwd_flag":
         flags = pa.DictionaryArray.from_arrays(pa.array(values.astype(np.int8), mask=missing), ["N", "Y"])
         return flags.cast(pa.string())
-    if pa.types.is_timestamp(of):
-        return pa.array(values * 1_000_000, of, mask=missing)
-    if pa.types.is_floating(of) and name not in ("passenger_count", "rate_code_id", "payment_type_id", "trip_type_id"):
+    if pa.types.is_timestamp(data_type):
+        return pa.array(values * 1_000_000, data_type, mask=missing)
+    if pa.types.is_floating(data_type) and name not in (
+        "passenger_count",
+        "rate_code_id",
+        "payment_type_id",
+        "trip_type_id",
+    ):
         numbers = values / 100.0
         if name in table.not_a_number:
             numbers[table.not_a_number[name]] = np.nan
-        return pa.array(numbers, of, mask=missing)
-    return pa.array(values, _INT64, mask=missing).cast(of)
+        return pa.array(numbers, data_type, mask=missing)
+    return pa.array(values, _INT64, mask=missing).cast(data_type)
 
 
 def _table(trips: Trips, service: str, month: Month) -> pa.Table:
     columns = schema(service, month)
-    arrays = [_column(trips, canonical, of) for _, canonical, of in columns]
-    return pa.Table.from_arrays(arrays, schema=pa.schema([(name, of) for name, _, of in columns]))
+    arrays = [_column(trips, canonical, data_type) for _, canonical, data_type in columns]
+    return pa.Table.from_arrays(arrays, schema=pa.schema([(name, data_type) for name, _, data_type in columns]))
 
 
 def _write_parquet(trips: Trips, service: str, month: Month, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Trips without a fault: when, from where, how far, for how much. In whole numbers, so that every machine agrees."""
+"""Trips without a fault: times, zones, distances and fares. In whole numbers, the same on every machine."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Flags = npt.NDArray[np.bool_]
 _WEEKDAY = (18, 10, 7, 5, 6, 10, 25, 45, 56, 54, 53, 56, 60, 62, 66, 66, 65, 74, 84, 80, 70, 62, 52, 36)
 _WEEKEND = (60, 50, 42, 30, 18, 8, 10, 15, 24, 36, 46, 54, 60, 62, 63, 62, 62, 66, 72, 68, 62, 58, 60, 64)
 _MONDAY_TO_SUNDAY = (88, 98, 104, 108, 108, 106, 90)
-# The zones of most pickups, the busiest first; the others share what is left.
+# The zones with most pickups, the busiest first; all others have one small weight.
 _BUSY = {
     "yellow": (132, 161, 237, 236, 162, 138, 230, 186, 142, 170, 239, 163, 234, 48, 68, 141, 79, 164, 107, 249,
                140, 238, 263, 229, 90, 233, 113, 43, 231, 100, 262, 246, 137, 264),
     "green": (74, 75, 41, 42, 166, 95, 82, 97, 7, 43, 244, 181, 116, 65, 129, 66, 260, 152, 33, 49, 130, 25, 24, 226),
 }  # fmt: skip
-# Every twentieth part of trips is at most this far, in hundredths of a mile.
+# The twenty-quantiles of the distances, in hundredths of a mile.
 _DISTANCES = (20, 50, 68, 82, 96, 110, 125, 142, 160, 180, 204, 235, 275, 330, 410, 560, 800, 1010, 1340, 1780, 2600)
 _AIRPORTS = (132, 138)
 MONEY = (
@@ -52,19 +52,19 @@ class Trips:
 
 
 def generator(seed: int) -> np.random.Generator:
-    """PCG64, whose stream of whole numbers is the same everywhere."""
+    """Return a PCG64 generator, whose whole numbers are the same on every machine."""
     return np.random.Generator(np.random.PCG64(seed))
 
 
 def month_bounds(month: Month) -> tuple[int, int]:
-    """First second of the month and of the next, as epoch seconds of the wall clock."""
+    """Return the first second of the month and of the next, as epoch seconds of the wall clock."""
     return tuple(
         int((np.datetime64(f"{each}-01T00:00:00", "s") - _EPOCH).astype(np.int64)) for each in (month, month.next())
     )  # type: ignore[return-value]
 
 
 def _chosen(rng: np.random.Generator, weights: Ints, rows: int) -> Ints:
-    """Indices, drawn with these weights."""
+    """Return indices drawn with these weights."""
     upper = np.cumsum(weights)
     return np.searchsorted(upper, rng.integers(0, upper[-1], rows), side="right").astype(np.int64)
 
@@ -90,7 +90,7 @@ def _zone_weights(service: str) -> Ints:
 
 
 def _without_passengers(service: str, month: Month) -> int:
-    """Rows of 10,000 whose vendor sends no passenger count: flex fares, more of them every year."""
+    """Return the rows per 10,000 without a passenger count: flex fares, more of them every year."""
     if service == "green":
         return 4700 if month.year in (2020, 2021, 2022) else 600 if month.year > 2022 else 0
     return {2019: 40, 2020: 300, 2021: 400, 2022: 350, 2023: 330, 2024: 950, 2025: 2100}.get(
@@ -99,7 +99,7 @@ def _without_passengers(service: str, month: Month) -> int:
 
 
 def clean_trips(rng: np.random.Generator, service: str, month: Month, rows: int) -> Trips:
-    """Trips that no rule rejects or marks, in the order of their pickups."""
+    """Return trips that no rule rejects or marks, in the order of their pickups."""
     pickup, hour = _pickups(rng, month, rows)
     zones = _zone_weights(service)
     origin, destination = _chosen(rng, zones, rows) + 1, _chosen(rng, zones, rows) + 1

@@ -1,5 +1,5 @@
-{#- What load_audit counts, in its order: a column rejected_<reason> or suspect_<mark> for each. The names are those of
-    the Glue script's trips/arguments.py, and a test holds the two together. -#}
+{#- The counts of load_audit, in its order: a column rejected_<reason> or suspect_<mark> for each. The names are those of
+    the Glue script's trips/arguments.py, and a test compares the two. -#}
 {% macro rejection_reasons() %}
     {{ return([
         'pickup_missing', 'dropoff_missing', 'pickup_outside_month', 'dropoff_before_pickup', 'trip_too_long',

@@ -1,4 +1,4 @@
-{#- The name of the US federal holiday that a date is, on its own day and not the day it is observed; null otherwise. -#}
+{#- The name of the US federal holiday on a date (the holiday itself, not the day of its observance), or null. -#}
 {% macro federal_holiday(date) %}
     {%- set month = 'month(' ~ date ~ ')' -%}
     {%- set day = 'day(' ~ date ~ ')' -%}

@@ -1,4 +1,4 @@
-{#- Dropping every month to rebuild one is never meant. -#}
+{#- --full-refresh would drop every month to rebuild one. -#}
 {% macro refuse_full_refresh_of_a_month() %}
     {%- if flags.FULL_REFRESH and month_in_scope() -%}
         {%- do exceptions.raise_compiler_error(
@@ -9,11 +9,11 @@
 {% endmacro %}
 
 
-{#- The months that this model is to read and write: the one that vars name; without vars those whose current loads are
-    not the ones that the model was built from; none, meaning every month, when it is built for the first time.
-    Asked for here and written into the model as literals: Athena prunes partitions by literals, not by a subquery. -#}
+{#- The months that this model reads and writes: the one in vars; without vars those whose current loads differ from the
+    loads that the model was built from; none, meaning every month, when it is built for the first time.
+    Queried here and written into the model as literals: Athena prunes partitions by literals, not by a subquery. -#}
 {% macro months_to_build() %}
-    {#- Outside the condition: dbt must see it when it parses. -#}
+    {#- Outside the condition: dbt must find this ref when it parses. -#}
     {%- set audit = ref('stg_load_audit') -%}
     {%- set scope = month_in_scope() -%}
     {%- if scope -%}
@@ -39,7 +39,7 @@
 {% endmacro %}
 
 
-{#- A condition on the integer columns year and month: one of these months; every one when there is no list. -#}
+{#- A condition on the integer columns year and month: one of these months, or every month without a list. -#}
 {% macro in_months(months, prefix='') %}
     {%- if months is none -%}
         true
@@ -69,8 +69,8 @@
 {% endmacro %}
 
 
-{#- insert_overwrite replaces the partitions that it has rows for, so a month that became empty would keep its old rows.
-    A hook: partitions of months of which the audit says that nothing was kept go. -#}
+{#- insert_overwrite replaces only partitions that it has rows for, so a month that became empty would keep its old rows.
+    A hook: it deletes partitions of months without a kept row in load_audit. -#}
 {% macro drop_emptied_months() %}
     {%- set audit = ref('stg_load_audit') -%}
     {%- if execute -%}

@@ -1,4 +1,4 @@
-{#- The month that this invocation is about: vars year and month, as numbers or as digits. None without them. -#}
+{#- The month of this invocation: vars year and month, as numbers or digits; none without them. -#}
 {% macro month_in_scope() %}
     {%- set year, month = var('year'), var('month') -%}
     {%- if year in (none, '') and month in (none, '') -%}
@@ -33,7 +33,7 @@
 {% endmacro %}
 
 
-{#- dbt's own macro, with two placeholders more, so that a test's config can look at the month in scope only:
+{#- dbt's own macro with two more placeholders, for tests that read the month in scope alone:
     where: "__month_in_scope__" on dbt's tables, "__partition_in_scope__" on the staging views, which pass it on to the
     cleaned zone's partition keys. -#}
 {% macro get_where_subquery(relation) %}
@@ -44,6 +44,6 @@
             | replace('__partition_in_scope__', in_partition_in_scope()) -%}
         {%- do return('(select * from ' ~ relation ~ ' where ' ~ where ~ ') as in_scope') -%}
     {%- endif -%}
-    {#- As a relation, not as its text: has_types asks for its columns. -#}
+    {#- As a relation, not as its text: has_types reads its columns. -#}
     {%- do return(relation) -%}
 {% endmacro %}

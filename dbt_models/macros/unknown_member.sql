@@ -1,4 +1,4 @@
-{#- The key of every dimension's unknown member: facts whose record has no value, or one that no list knows, join to it. -#}
+{#- The key of every dimension's unknown member: facts without a value, or with one that no list has, join to it. -#}
 {% macro unknown_member() %}-1{% endmacro %}
 
 

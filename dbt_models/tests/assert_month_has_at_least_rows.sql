@@ -1,6 +1,6 @@
 {#- The month in scope (without vars year and month: the whole table) has at least `minimum_rows` trips. A month that was
-    never catalogued fails here rather than passing every other test for want of rows. A month known to be empty passes with
-    vars: {minimum_rows: 0}; a number no month can reach shows what a failing gate looks like. -#}
+    never catalogued has no rows, and so passes every other test: it fails here. A month known to be empty passes with
+    vars: {minimum_rows: 0}; a very large number shows a failing test. -#}
 select trips
 from (
     select count(*) as trips

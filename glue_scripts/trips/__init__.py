@@ -1,1 +1,1 @@
-"""Cleaning a month of New York's taxi trips: read, cast, judge, publish."""
+"""The cleaning of a month of New York's taxi trips: read, cast, judge, publish."""

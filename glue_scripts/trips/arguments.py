@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from trips.errors import LoadError
+from trips.month import Month
 
 SERVICES = ("yellow", "green")
 REASONS = (
@@ -24,7 +25,7 @@ MARKS = ("duration_long", "distance_implausible", "clock_change", "time_stuck")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the rules draw their lines; `off` names the reasons that are not judged."""
+    """The limits of the rules; `off` names the reasons that are not judged."""
 
     max_hours: float = 24.0
     long_hours: float = 12.0
@@ -36,11 +37,10 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Arguments:
-    """What is to be loaded, from where, to where."""
+    """The arguments of a load: service and month, the raw file, the cleaned zone, and the limits."""
 
     service: str
-    year: str
-    month: str
+    month: Month
     raw_uri: str
     cleaned_uri: str
     report_uri: str | None
@@ -51,11 +51,11 @@ class Arguments:
     @property
     def partition(self) -> str:
         """The month's folder under a table of the cleaned zone."""
-        return f"service={self.service}/year={self.year}/month={self.month}"
+        return f"service={self.service}/year={self.month.year_text}/month={self.month.month_text}"
 
     @property
     def label(self) -> str:
-        return f"{self.service} {self.year}-{self.month}"
+        return f"{self.service} {self.month}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,9 +64,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str]) -> Arguments:
-    """Read the command line that Glue gives to the script; what it adds of its own is passed over.
+    """Parse the command line that Glue gives to the script; Glue's own arguments are ignored.
 
-    :raises LoadError: naming the argument, what it was and what is allowed
+    :raises LoadError: naming the argument, its value and what is allowed
     """
     default = Thresholds()
     parser = _Parser(prog="clean_trips.py", description=__doc__, allow_abbrev=False)
@@ -81,25 +81,29 @@ def parse(argv: Sequence[str]) -> Arguments:
         "--min_kept", type=_number(0, 1), default=default.min_kept, help="a smaller share kept is refused [%(default)s]"
     )
     add("--max_hours", type=_number(0), default=default.max_hours, help="longer trips are rejected [%(default)s]")
-    add("--long_hours", type=_number(0), default=default.long_hours, help="longer trips are suspect [%(default)s]")
-    add("--max_miles", type=_number(0), default=default.max_miles, help="longer distances are dropped [%(default)s]")
+    add(
+        "--long_hours",
+        type=_number(0),
+        default=default.long_hours,
+        help="longer trips are marked as suspect [%(default)s]",
+    )
+    add("--max_miles", type=_number(0), default=default.max_miles, help="longer distances become NULL [%(default)s]")
     add("--max_total", type=_number(0), default=default.max_total, help="larger totals are rejected [%(default)s]")
     add("--rules_off", type=_reasons, default=(), help=f"reasons not judged, with commas: {', '.join(REASONS)}")
     add("--allow_empty", type=_flag, default=False, help="true: a raw file without rows empties the month")
     add("--JOB_RUN_ID", default=None, help="given by Glue")
-    # Both --min_kept and --min-kept; what stands before an equals sign, too, is a name.
+    # Both --min_kept and --min-kept, also in the form --min-kept=0.9.
     names = [re.sub(r"^--[^=]+", lambda name: f"--{name[0][2:].replace('-', '_')}", each) for each in argv]
     given, others = parser.parse_known_args(names)
     known = [option for action in parser._actions for option in action.option_strings]
     for other in others:
-        if other.startswith("--") and (meant := difflib.get_close_matches(other, known, n=1, cutoff=0.85)):
-            parser.error(f"{other} is no argument: {meant[0]} is")
-    # Part of file names; Glue's own are jr_ and hexadecimal digits.
+        if other.startswith("--") and (close := difflib.get_close_matches(other, known, n=1, cutoff=0.85)):
+            parser.error(f"{other} is not an argument; did you mean {close[0]}?")
+    # It becomes part of file names; Glue's own ids are jr_ and hexadecimal digits.
     run_id = re.sub(r"[^A-Za-z0-9_-]", "_", given.JOB_RUN_ID or f"local_{uuid.uuid4().hex}")
     return Arguments(
         service=given.service,
-        year=f"{given.YEAR:04d}",
-        month=f"{given.MONTH:02d}",
+        month=Month(given.YEAR, given.MONTH),
         raw_uri=given.raw_uri,
         cleaned_uri=given.cleaned_uri.rstrip("/"),
         report_uri=given.report_uri,
@@ -149,7 +153,7 @@ def _reasons(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
         if name not in REASONS:
-            raise argparse.ArgumentTypeError(f"{name!r} is no reason; allowed: {', '.join(REASONS)}")
+            raise argparse.ArgumentTypeError(f"{name!r} is not a reason; allowed: {', '.join(REASONS)}")
     return names
 
 

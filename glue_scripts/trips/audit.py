@@ -1,4 +1,4 @@
-"""load_audit: one row for each run and source file. Its object is what commits a run."""
+"""load_audit: one row for each run and source file. The PUT of its object commits a run."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _COLUMNS: dict[str, T.DataType] = {
     "started_at": _TIME,
     "committed_at": _TIME,
 }
-SCHEMA = T.StructType([T.StructField(name, of) for name, of in _COLUMNS.items()])
+SCHEMA = T.StructType([T.StructField(name, data_type) for name, data_type in _COLUMNS.items()])
 
 
 @dataclass
 class FileCounts:
-    """What became of a source file's rows: read as counted in it, the others as counted in what was written."""
+    """The counts of a source file: rows read as counted in it, the others as counted in the written files."""
 
     uri: str
     size: int
@@ -67,7 +67,7 @@ class LastLoad:
     etags: Mapping[str, str]  # of its source files, by URI
 
     def next_commit(self, now: datetime) -> datetime:
-        """Now, yet later than it, whatever its machine's clock said: the latest commit is the one that counts."""
+        """Return now, or a time just after this load if a clock was wrong: the latest commit is the valid one."""
         return max(now, self.committed_at + timedelta(milliseconds=1))
 
 
@@ -82,15 +82,15 @@ def prepare(
     started: datetime,
     now: datetime,
 ) -> Prepared:
-    """The rows of a run as one object, which is not there yet: whoever reads it will see all of them or none.
+    """Return the rows of a run as one object that is still to be put: readers see all of them or none.
 
-    :param staging: a folder for Spark to write to before
+    :param staging: a folder for Spark to write to first
     :param now: the time of the commit, or of the refusal
     """
     common = {
         "service": arguments.service,
-        "year": arguments.year,
-        "month": arguments.month,
+        "year": arguments.month.year_text,
+        "month": arguments.month.month_text,
         "run_id": arguments.run_id,
         "status": status,
         "seconds": (now - started).total_seconds(),
@@ -120,14 +120,14 @@ def prepare(
 
 
 def runs(storage: Storage, arguments: Arguments) -> dict[str, str]:
-    """The month's runs that have an audit object: run id -> its URI, in the order in which they were put."""
+    """Return the month's runs that have an audit object: run id -> its URI, in the order of their PUTs."""
     prefix = _prefix(arguments)
     found = {each.uri.removeprefix(prefix).removesuffix(".parquet"): each.uri for each in storage.list(prefix)}
     return {name.partition("-")[2]: found[name] for name in sorted(found)}
 
 
 def last_load(spark: SparkSession, uris: Sequence[str]) -> LastLoad | None:
-    """The latest committed load of these objects, which are in order; None when none was committed."""
+    """Return the latest committed load of these objects, which are in order; None when none was committed."""
     columns = ("committed_at", "source_file", "etag")
     for uri in reversed(uris):
         rows = spark.read.schema(SCHEMA).parquet(uri).where(f"status = '{COMMITTED}'").select(*columns).collect()
@@ -137,5 +137,5 @@ def last_load(spark: SparkSession, uris: Sequence[str]) -> LastLoad | None:
 
 
 def _prefix(arguments: Arguments) -> str:
-    # The time first: names in order are loads in order.
-    return f"{folder(arguments.cleaned_uri)}{arguments.service}-{arguments.year}-{arguments.month}-"
+    # The time is first in the name: sorted names are loads in order.
+    return f"{folder(arguments.cleaned_uri)}{arguments.service}-{arguments.month}-"

@@ -39,7 +39,7 @@ RAW: dict[str, tuple[str, tuple[str, ...]]] = {
     "ehail_fee": (MONEY, ("ehail_fee",)),
     "total_amount": (MONEY, ("total_amount", "total_amt")),
 }
-# Without these two no row could be placed in time.
+# Without these two, the month of a row is unknown.
 NEEDED = ("pickup_at", "dropoff_at")
 _CANONICAL = {alias: name for name, (_, aliases) in RAW.items() for alias in aliases}
 
@@ -67,7 +67,7 @@ TIMES = ("pickup_at", "dropoff_at", "loaded_at")
 
 
 def canonical(raw_names: Iterable[str], where: str) -> tuple[dict[str, str], list[str]]:
-    """Canonical name -> the raw column that holds it, and the raw columns that the table does not know.
+    """Return the raw column of each canonical name, and the raw columns that `RAW` does not name.
 
     :raises LoadError: when a needed column is missing, or two raw columns are the same one
     """

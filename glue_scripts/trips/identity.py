@@ -1,4 +1,4 @@
-"""What tells a row from all others: a 128-bit hash of its service, its run's month and its raw values.
+"""The identity of a row: a 128-bit hash of its service, its run's month and its raw values.
 
 The bytes of a `trip_id`: two of Spark's xxhash64 with seed 42, as 32 hexadecimal digits in upper case. Each hashes in
 turn, every hash being the seed of the next: the number 1 or 2, for which of the two it is, as a bigint; the service and
@@ -7,7 +7,7 @@ line feed behind it; which values are there, 62 to a bigint, lowest bit first, i
 those names; and in this order the values that are there. Whole numbers are bigints, floating ones doubles (-0.0 is
 0.0), times microseconds since 1970 on their own clock, decimals and nested values Spark's text; text is as in the file.
 
-xxhash64 passes nulls over and would not tell (1.5, NULL) from (NULL, 1.5): hence the bits. A column that a file lacks
+xxhash64 skips nulls, so (1.5, NULL) and (NULL, 1.5) would have one hash: hence the bits. A column that a file lacks
 is one without values, so neither the order of columns nor one of nothing but nulls changes an id.
 """
 
@@ -21,16 +21,17 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from trips.columns import RAW
+from trips.month import Month
 
 _BITS = 62
 
 
 def hashes(
-    service: str, month: str, known: Mapping[str, Column], unknown: Mapping[str, Column]
+    service: str, month: Month, known: Mapping[str, Column], unknown: Mapping[str, Column]
 ) -> tuple[Column, Column]:
-    """The two halves of every row's hash, as bigints.
+    """Return the two halves of every row's hash, as bigints.
 
-    :param month: the run's, as "2024-01"
+    :param month: the run's month
     :param known: `comparable` raw values by canonical name
     :param unknown: those of other columns by their own name
     """
@@ -44,25 +45,25 @@ def hashes(
             if value is not None
         ]
         presence.append(reduce(Column.bitwiseOR, bits, F.lit(0).cast("bigint")))
-    unit = [F.lit(service), F.lit(month), F.lit("".join(f"{name}\n" for name in names))]
+    unit = [F.lit(service), F.lit(str(month)), F.lit("".join(f"{name}\n" for name in names))]
     there = [value for value in values if value is not None]
     first_half, second_half = (F.xxhash64(F.lit(half).cast("bigint"), *unit, *presence, *there) for half in (1, 2))
     return first_half, second_half
 
 
-def comparable(value: Column, of: T.DataType) -> Column:
-    """A raw value as it is compared with others: how wide the file's type is makes no other row of it."""
-    if isinstance(of, T.IntegralType):
+def comparable(value: Column, data_type: T.DataType) -> Column:
+    """Return a raw value for comparison with others: the width of the file's type makes no difference."""
+    if isinstance(data_type, T.IntegralType):
         return value.cast("bigint")
-    if isinstance(of, T.FloatType):
+    if isinstance(data_type, T.FloatType):
         return value.cast("double")
-    if isinstance(of, (T.DecimalType, T.ArrayType, T.MapType, T.StructType)):
+    if isinstance(data_type, (T.DecimalType, T.ArrayType, T.MapType, T.StructType)):
         return value.cast("string")
     return value
 
 
 def trip_id(halves: tuple[Column, Column], occurrence: Column | None = None) -> Column:
-    """The hash as text; where equal rows are all kept, the later ones have their number in it."""
+    """Return the hash as text; where equal rows are all kept, it includes the number of the later ones."""
     if occurrence is not None:
         first, second = (
             F.when(occurrence > 1, F.xxhash64(half, occurrence.cast("bigint"))).otherwise(half) for half in halves

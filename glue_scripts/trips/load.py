@@ -1,4 +1,4 @@
-"""Loading a month, from its raw files to the commit."""
+"""The load of a month, from its raw files to the commit."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from trips.storage import Object, Storage
 from trips.transform import raw_schema, staged
 
 _SETTINGS = {
-    # The one big shuffle has a number of partitions of its own, and what is counted is a handful of rows.
+    # The one large shuffle sets its own number of partitions, and the counts are few rows.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "4",
     # A longer method is never compiled by Java; Spark then makes many small ones of our long list of rules.
     "spark.sql.codegen.hugeMethodLimit": "8000",
     "spark.sql.session.timeZone": "UTC",
-    "spark.sql.ansi.enabled": "false",  # a failed cast is a row's fault, not the job's
+    "spark.sql.ansi.enabled": "false",  # a failed cast rejects a row and does not fail the job
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # In UTC both kinds of timestamp hold the same number; to cast one into the other takes longer than to read it.
     "spark.sql.parquet.inferTimestampNTZ.enabled": "false",
     # Kept and rejected rows are written side by side in the order they come, else Spark sorts them by that first.
     "spark.sql.maxConcurrentOutputFileWriters": "2",
-    "spark.sql.caseSensitive": "true",  # a file may have airport_fee and Airport_fee: that is for us to refuse
+    "spark.sql.caseSensitive": "true",  # a file may have airport_fee and Airport_fee: the script refuses it
     "spark.sql.legacy.parquet.nanosAsLong": "true",  # pandas writes such times, which Spark does not know
     # A pickup of the year 1 is a row to reject, not a reason to stop.
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
@@ -43,20 +43,20 @@ _SETTINGS = {
 def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
     """Load the month; when this raises, the month is as it was.
 
-    :raises LoadError: with a sentence for whoever reads Airflow's log
+    :raises LoadError: with a sentence for the reader of Airflow's log
     """
     began, started = time.monotonic(), _now()
     storage = storage or Storage()
     found = find(storage, arguments.raw_uri)
     earlier = audit.runs(storage, arguments)
     if arguments.run_id in earlier:
-        raise LoadError(f"the run {arguments.run_id} is over: {earlier[arguments.run_id]} says what came of it")
+        raise LoadError(f"the run {arguments.run_id} has ended: its result is in {earlier[arguments.run_id]}")
     spark = _session(arguments)
     last = audit.last_load(spark, list(earlier.values()))
-    # Found now, deleted after the commit: what other runs write from here on is theirs.
+    # Listed now, deleted after the commit: files that other runs write from here on are theirs.
     old = leftovers(storage, arguments)
     files = _read(spark, found, arguments)
-    changed = _say_what_is_new(files, last.etags if last else {})
+    changed = _log_files(files, last.etags if last else {})
 
     counts = [FileCounts(file.uri, file.size, file.etag, file.rows, file.unknown) for file in files]
     staging = Staging(spark, storage, arguments)
@@ -68,18 +68,18 @@ def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
         now = last.next_commit(_now()) if last else _now()
         commit = staging.prepare_audit(counts, status=audit.COMMITTED, started=started, now=now)
         staging.check(published)
-        storage.put(commit.uri, commit.content)  # from here on the month is what this run made of it
+        storage.put(commit.uri, commit.content)  # from here on readers see this run's month
     except BaseException as error:
-        # Only what is staged: if the commit's answer was lost, the published files may be the month by now.
+        # Only staged files: if the commit's response was lost, the published files may be the month by now.
         newer: set[str] = set()
         with contextlib.suppress(Exception):
             staging.clear()
             newer = set(audit.runs(storage, arguments)) - {*earlier, arguments.run_id}
         if newer and isinstance(error, Exception):
-            # Once committed, that run took this one's files for those of a dead one.
+            # After its commit, that run deleted this one's files as leftovers.
             raise LoadError(
                 f"another run loaded {arguments.label} at the same time, {', '.join(sorted(newer))}, and this one "
-                f"failed: {error}. The month is as that run left it; run one load of a month at a time"
+                f"failed: {error}. The month is that run's; run one load of a month at a time"
             ) from error
         raise
     kept, quarantined = _sum(counts, "rows_kept"), _sum(counts, "rows_quarantined")
@@ -88,8 +88,8 @@ def load(arguments: Arguments, *, storage: Storage | None = None) -> None:
     if arguments.report_uri:
         report = {
             "service": arguments.service,
-            "year": int(arguments.year),
-            "month": int(arguments.month),
+            "year": arguments.month.year,
+            "month": arguments.month.month,
             "run_id": arguments.run_id,
             "rows_read": rows,
             "rows_kept": kept,
@@ -115,20 +115,20 @@ def _read(spark: SparkSession, found: Sequence[Object], arguments: Arguments) ->
     files = [read(spark, each) for each in found]
     if not any(file.rows for file in files) and not arguments.allow_empty:
         names = ", ".join(file.uri for file in files)
-        raise LoadError(f"{names} has no rows: upload the month's file, or say --allow_empty true to empty the month")
+        raise LoadError(f"{names} has no rows: upload the month's file, or pass --allow_empty true to empty the month")
     return files
 
 
 def _tidy(
     storage: Storage, arguments: Arguments, staging: Staging, old: Sequence[str], earlier: Mapping[str, str]
 ) -> None:
-    """Delete what nobody reads any more. The month is loaded: a fault here is no fault of the load."""
+    """Delete files that no reader needs any more. The month is loaded: an error here does not fail the load."""
     try:
         staging.clear()
         newer = set(audit.runs(storage, arguments)) - set(earlier)
         print(f"{delete_leftovers(storage, old, newer)} superseded files are deleted")
     except Exception as error:
-        print(f"superseded files are left for the month's next load: {type(error).__name__}: {error}")
+        print(f"superseded files are not deleted, the month's next load deletes them: {type(error).__name__}: {error}")
 
 
 def _stage(
@@ -141,7 +141,7 @@ def _stage(
     except LoadError:
         raise
     except Exception as error:
-        # The rows were read and written in one go: the files are asked which of the two it was.
+        # The rows were read and written in one go: reading the files again shows which of the two failed.
         for file in files:
             file.check()
         raise staging.unwritable(error) from None
@@ -179,8 +179,8 @@ def _refuse_changed(storage: Storage, arguments: Arguments, files: Sequence[RawF
             raise LoadError(f"the raw file {file.uri} was replaced while it was read: run the month again")
 
 
-def _say_what_is_new(files: Sequence[RawFile], last: Mapping[str, str]) -> list[str]:
-    """Files that have changed since the month's last load."""
+def _log_files(files: Sequence[RawFile], last: Mapping[str, str]) -> list[str]:
+    """Log the files; return those that have changed since the month's last load."""
     changed = []
     for file in files:
         size = f"{file.rows} rows, {file.size} bytes"
@@ -190,7 +190,7 @@ def _say_what_is_new(files: Sequence[RawFile], last: Mapping[str, str]) -> list[
             known = f"; it has changed since its last load (its ETag was {before})"
         print(f"reading {file.uri}: {size}, ETag {file.etag}{known}")
         if file.unknown:
-            print(f"columns of {file.uri} that nothing is known of, left out: {', '.join(file.unknown)}")
+            print(f"unknown columns of {file.uri}, left out: {', '.join(file.unknown)}")
     return changed
 
 
@@ -200,4 +200,4 @@ def _sum(counts: Sequence[FileCounts], name: str) -> int:
 
 def _now() -> datetime:
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)  # Athena's timestamps have no more
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)  # Athena's timestamps have milliseconds

@@ -1,7 +1,7 @@
-"""Publishing a month: staged, counted, copied under the run's name, committed by one PUT; only then are old files gone.
+"""The publishing of a month: stage, count, copy under the run's name, commit by one PUT, and then delete old files.
 
-At every moment the month is as it was or as it becomes: readers follow load_audit to the committed run's rows. Nothing
-is overwritten or renamed. A run that dies leaves files that nobody reads; the month's next load removes them.
+At every moment readers see the old month or the new one: they follow load_audit to the committed run's rows. Nothing
+is overwritten or renamed. A killed run leaves files that nobody reads; the month's next load removes them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TABLES = ("trips", "quarantine_trips")
 
 
 class Staging:
-    """A run's own folder in the cleaned zone, which no crawler visits.
+    """A run's own folder in the cleaned zone, outside the crawler's targets.
 
     :param spark: with the session time zone UTC
-    :param storage: where to list, copy and delete
+    :param storage: lists, copies and deletes objects
     """
 
     def __init__(self, spark: SparkSession, storage: Storage, arguments: Arguments) -> None:
@@ -57,21 +57,21 @@ class Staging:
                 nothing.write.mode("overwrite").parquet(self._folders[table])
 
     def unwritable(self, error: Exception) -> LoadError:
-        """The sentence for what Spark failed on as it wrote."""
+        """Return the error of a write that Spark failed on."""
         return LoadError(
             f"{self._arguments.label} could not be written to {self._root}: {innermost(error)}. The month stays as it "
-            "was. See that the job's role may list, get, put and delete objects there, then run the month again"
+            "was. Check that the job's role may list, get, put and delete objects there, then run the month again"
         )
 
     def files(self, table: str) -> list[Object]:
-        """The staged files of a table."""
+        """Return the staged files of a table."""
         return self._files(self._folders[table])
 
     def _files(self, folder: str) -> list[Object]:
         return [each for each in self._storage.list(f"{folder}/") if each.uri.endswith(".parquet")]
 
     def count(self, files: Sequence[FileCounts]) -> None:
-        """Count what was written, back from the written files."""
+        """Count the rows in the written files."""
         by_uri = {file.uri: file for file in files}
         for row in self._counted("trips", "suspect", MARKS, files):
             file = by_uri[row["source_file"]]
@@ -83,7 +83,7 @@ class Staging:
     def _counted(self, table: str, column: str, names: Sequence[str], files: Sequence[FileCounts]) -> list[Row]:
         each = [F.count_if(F.array_contains(column, name)).alias(name) for name in names]
         written = self._spark.read.schema(_COUNTED).parquet(self._folders[table])
-        # Of one file, its name need not be read three million times.
+        # With one file, its name need not be read three million times.
         source = F.col("source_file") if len(files) > 1 else F.lit(files[0].uri)
         return written.groupBy(source.alias("source_file")).agg(F.count(F.lit(1)).alias("rows"), *each).collect()
 
@@ -101,46 +101,46 @@ class Staging:
         return published
 
     def prepare_audit(self, files: Sequence[FileCounts], *, status: str, started: datetime, now: datetime) -> Prepared:
-        """The run's audit object, ready to be put."""
+        """Return the run's audit object, ready for its PUT."""
         folder = f"{self._root}audit"
         return prepare(
             self._spark, self._storage, self._arguments, files, staging=folder, status=status, started=started, now=now
         )
 
     def check(self, published: Mapping[str, int]) -> None:
-        """See that all of them are there, whole.
+        """Check that all of them exist with their sizes.
 
-        :raises LoadError: when another run of the month took this one for a dead one
+        :raises LoadError: when another run of the month has deleted some as leftovers
         """
         there = {each.uri: each.size for each in month_files(self._storage, self._arguments)}
         if lost := [uri for uri, size in published.items() if there.get(uri) != size]:
             raise LoadError(f"{', '.join(lost)} disappeared before the commit: run the month again")
 
     def clear(self) -> None:
-        """Delete what this run staged."""
+        """Delete this run's staged files."""
         self._storage.delete([each.uri for each in self._storage.list(self._root)])
 
 
 def month_files(storage: Storage, arguments: Arguments) -> list[Object]:
-    """The month's files in the tables, of whatever run."""
+    """Return the month's files in the tables, of every run."""
     return [each for table in TABLES for each in storage.list(_month_of(table, arguments))]
 
 
 def leftovers(storage: Storage, arguments: Arguments) -> list[str]:
-    """What other runs of the month have left: superseded by this one's commit, or of dead runs."""
+    """Return the files of other runs of the month: superseded by this one's commit, or left by killed runs."""
     staged = storage.list(_staging_of(arguments))
     return [each.uri for each in [*month_files(storage, arguments), *staged]]
 
 
 def delete_leftovers(storage: Storage, found: Sequence[str], newer_runs: Collection[str]) -> int:
-    """Delete them, except those of runs that committed since they were found; how many are gone."""
+    """Delete leftovers, except those of runs that committed since; return the number deleted."""
     gone = [uri for uri in found if not any(f"/{run}-" in uri or f"/{run}/" in uri for run in newer_runs)]
     storage.delete(gone)
     return len(gone)
 
 
 def totals(files: Sequence[FileCounts]) -> dict[str, int]:
-    """Rows by reason over all files, reasons without rows left out."""
+    """Return the rows by reason over all files, without reasons that have none."""
     found: defaultdict[str, int] = defaultdict(int)
     for file in files:
         for reason, rows in file.rejected.items():

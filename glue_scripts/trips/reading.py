@@ -1,4 +1,4 @@
-"""The raw files of a month: which there are, and their rows as they are."""
+"""The raw files of a month, and their rows unchanged."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class RawFile:
 
 
 def find(storage: Storage, raw_uri: str) -> list[Object]:
-    """The raw files that an URI means: itself, or those that lie under it when it ends in a slash.
+    """Return the raw files of a URI: itself, or the files under it when it ends in a slash.
 
-    :raises LoadError: when there is none, one is empty, or CSV and Parquet of the month are both there
+    :raises LoadError: when there is none, one is empty, or the month has both CSV and Parquet
     """
     if raw_uri.endswith("/"):
         found = [each for each in storage.list(raw_uri) if _FORMAT.search(each.uri)]
@@ -55,10 +55,10 @@ def find(storage: Storage, raw_uri: str) -> list[Object]:
         beside = [each for each in storage.list(_FORMAT.sub("", raw_uri) + ".") if _FORMAT.search(each.uri)]
         found = [each for each in beside if each.uri == raw_uri]
     if not found:
-        raise LoadError(f"there is no raw file at {raw_uri}: put it there, or correct --raw_uri")
+        raise LoadError(f"there is no raw file at {raw_uri}: upload it, or correct --raw_uri")
     if len({_is_csv(each.uri) for each in beside}) > 1:
         names = " and ".join(each.uri for each in beside)
-        raise LoadError(f"CSV and Parquet of the same month are both there, {names}: remove the one not meant")
+        raise LoadError(f"the month has both CSV and Parquet, {names}: remove one of them")
     for each in found:
         if not each.size:
             raise LoadError(f"the raw file {each.uri} is empty (0 bytes): upload it again")
@@ -66,9 +66,9 @@ def find(storage: Storage, raw_uri: str) -> list[Object]:
 
 
 def read(spark: SparkSession, found: Object) -> RawFile:
-    """A file with its own schema; its rows are counted from the file (footers, or records) now.
+    """Return a file with its own schema; its rows are counted in the file (footers, or records).
 
-    :raises LoadError: when it cannot be read, or has no trips' columns
+    :raises LoadError: when it cannot be read, or lacks the columns of trips
     """
     try:
         frame = _csv(spark, found.uri) if _is_csv(found.uri) else spark.read.parquet(found.uri)
@@ -80,7 +80,7 @@ def read(spark: SparkSession, found: Object) -> RawFile:
         raise LoadError(f"the raw file {found.uri} has two columns of one name: {', '.join(sorted(names))}")
     columns, unknown = canonical(names, f"the raw file {found.uri}")
     frame = frame.toDF(*names)
-    # A column of Parquet's null type holds nothing, and nothing else can be done with it.
+    # A column of Parquet's null type holds only nulls, and Spark cannot write it.
     for field in frame.schema.fields:
         if isinstance(field.dataType, T.NullType):
             frame = frame.withColumn(field.name, F.lit(None).cast("string"))
@@ -88,9 +88,11 @@ def read(spark: SparkSession, found: Object) -> RawFile:
 
 
 def unreadable(uri: str, error: Exception) -> LoadError:
-    """The sentence for a file that Spark fails on."""
-    kind = "CSV" if _is_csv(uri) else "Parquet"
-    return LoadError(f"the raw file {uri} cannot be read as {kind}: {innermost(error)}. Is it whole? Upload it again")
+    """Return the error of a file that Spark cannot read."""
+    file_format = "CSV" if _is_csv(uri) else "Parquet"
+    return LoadError(
+        f"the raw file {uri} cannot be read as {file_format}: {innermost(error)}. Is it complete? Upload it again"
+    )
 
 
 def _is_csv(uri: str) -> bool:
@@ -98,12 +100,12 @@ def _is_csv(uri: str) -> bool:
 
 
 def _csv(spark: SparkSession, uri: str) -> DataFrame:
-    # As text: what is a number, and what is not, is decided where values are cast.
+    # As text: numbers are recognised where values are cast.
     return spark.read.csv(uri, header=True, inferSchema=False, ignoreLeadingWhiteSpace=True, enforceSchema=True)
 
 
 def together(files: Sequence[RawFile]) -> tuple[DataFrame, dict[str, str]]:
-    """The rows of all files, and the canonical names of their columns.
+    """Return the rows of all files, and the raw column of each canonical name.
 
     Files of one month that disagree about a column's type have it as text: the TLC's own schemas differ by month,
     and Spark refuses to read them as one.
@@ -134,5 +136,5 @@ def _as_agreed(column: str, name: str, types: dict[str, set[str]]) -> Column:
 
 
 def quoted(column: str) -> Column:
-    """A column whatever its name holds."""
+    """Return a column by its name, with any characters in it."""
     return F.col("`" + column.replace("`", "``") + "`")

@@ -1,4 +1,4 @@
-"""Which rows are rejected, for which reasons, and which are kept but suspect."""
+"""The rules: reasons to reject a row, and marks of rows that are kept but suspect."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def reasons(
     uncastable: Column,
     duplicate: Column,
 ) -> Column:
-    """The reasons to reject a row, as an integer of bits in REASONS' order; 0 for a row that is kept.
+    """Return the reasons to reject a row, as an integer of bits in REASONS' order; 0 for a row that is kept.
 
     :param columns: the canonical columns; a missing value never fails a rule about values
-    :param there: whether the file has a value, be it one that cannot be cast; a column that it lacks is not in it
+    :param there: whether the file has a value, even one that cannot be cast; without columns that the file lacks
     :param uncastable: whether some value of the row cannot be cast
     """
     limits = arguments.thresholds
     pickup, dropoff = columns["pickup_at"], columns["dropoff_at"]
     total, distance = columns["total_amount"], columns["trip_distance"]
     duration = _microseconds(pickup, dropoff)
-    begin, end = _month(arguments)
+    begin, end = arguments.month.start, arguments.month.end
 
     def missing(name: str) -> Column:
-        # A value that cannot be cast is there: it counts as uncastable, and as missing only if that is not judged.
+        # A value that cannot be cast is not missing: it is uncastable, and missing only if that is not judged.
         return ~there[name] if name in there and "uncastable" not in limits.off else columns[name].isNull()
 
     rules = {
@@ -67,7 +67,7 @@ def reasons(
 
 
 def marks(arguments: Arguments, columns: Mapping[str, Column], stuck_vendors: Sequence[int]) -> Column:
-    """The marks of a suspect row, as an array of text that may be empty."""
+    """Return the marks of a suspect row, as an array of text that may be empty."""
     limits = arguments.thresholds
     duration = _microseconds(columns["pickup_at"], columns["dropoff_at"])
     rules = {
@@ -80,17 +80,17 @@ def marks(arguments: Arguments, columns: Mapping[str, Column], stuck_vendors: Se
 
 
 def reason_names(mask: Column) -> Column:
-    """The names of an integer's bits, as an array of text."""
+    """Return the names of an integer's bits, as an array of text."""
     return _names({name: mask.bitwiseAND(1 << bit) != 0 for bit, name in enumerate(REASONS)}, REASONS)
 
 
 def stuck_vendors(frame: DataFrame, columns: Mapping[str, str], cast: Mapping[str, Column], month: int) -> list[int]:
-    """Vendors of whose rows each begins and ends in the minute that is the month's number: vendor 6 in 2025-02."""
+    """Return vendors whose every row begins and ends in the minute of the month's number: vendor 6 in 2025-02."""
     if "vendor_id" not in columns or month > 59:
         return []
     stuck = (F.minute(cast["pickup_at"]) == month) & (F.minute(cast["dropoff_at"]) == month)
     rows = frame.select(cast["vendor_id"].alias("vendor"), F.coalesce(stuck, F.lit(False)).alias("stuck"))
-    # The first rows mostly clear every vendor that there is, and of a file without another hardly a value is read.
+    # The first rows mostly clear every vendor; of a file without another vendor, hardly a value is read then.
     first = rows.limit(_FIRST_ROWS).collect()
     cleared = {row["vendor"] for row in first if not row["stuck"]} - {None}
     others = rows.where(F.col("vendor").isNotNull() & ~F.col("vendor").isin(cleared))
@@ -101,9 +101,9 @@ def stuck_vendors(frame: DataFrame, columns: Mapping[str, str], cast: Mapping[st
 
 
 def _names(rules: Mapping[str, Column], order: Sequence[str]) -> Column:
-    # Not by a filter of an array, for which Spark has no code to compile: it would take the whole row out of its hands.
+    # Not by a filter of an array: Spark does not compile it, and then compiles nothing of the whole row.
     names = F.split(F.concat_ws(",", *(F.when(rules[name], F.lit(name)) for name in order)), ",")
-    # Nearly every row has none, which is found out faster than an array is made.
+    # Nearly every row has none, and that check is faster than making an array.
     return F.when(reduce(operator.or_, (F.coalesce(rules[name], F.lit(False)) for name in order)), names).otherwise(
         F.array().cast("array<string>")
     )
@@ -114,12 +114,12 @@ def _microseconds(pickup: Column, dropoff: Column) -> Column:
 
 
 def _limit(hours: float) -> int:
-    """Hours in microseconds, as a bigint holds them."""
+    """Return hours in microseconds, within a bigint's range."""
     return min(round(hours * _HOUR), 2**63 - 1)
 
 
 def _cents(limit: float) -> Column:
-    """The largest amount of money that is not above a limit: to compare the amounts as doubles takes far longer."""
+    """Return the largest amount of money that is not above a limit: comparing amounts as doubles takes far longer."""
     whole = Decimal(str(limit)).quantize(Decimal("0.01"), ROUND_FLOOR)
     return F.lit(min(whole, _MOST_MONEY)).cast(MONEY)
 
@@ -128,16 +128,11 @@ def _elsewhere(location: Column) -> Column:
     return ~location.between(*_ZONES)
 
 
-def _month(arguments: Arguments) -> tuple[datetime, datetime]:
-    year, month = int(arguments.year), int(arguments.month)
-    return datetime(year, month, 1), datetime(year + month // 12, month % 12 + 1, 1)
-
-
 def _clock_change(arguments: Arguments, pickup: Column, duration: Column) -> Column:
-    """Whether a drop-off before its pickup is the clocks' doing: in the hour that November's first Sunday has twice."""
-    if int(arguments.month) != _NOVEMBER:
+    """Return true for a drop-off before its pickup in the hour that November's first Sunday has twice."""
+    if arguments.month.month != _NOVEMBER:
         return F.lit(False)
-    begin, _ = _month(arguments)
+    begin = arguments.month.start
     one = begin + timedelta(days=(6 - begin.weekday()) % 7, hours=1)
     return (pickup >= _time(one)) & (pickup < _time(one + timedelta(hours=1))) & (duration >= -_HOUR)
 

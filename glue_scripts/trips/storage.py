@@ -1,4 +1,4 @@
-"""What S3 is asked for beside Spark's reading and writing: list, put, copy, delete. Each call is atomic in itself."""
+"""The calls of S3 beside Spark's reading and writing: list, get, put, copy, delete. Each call is atomic in itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trips.errors import LoadError
 
 @dataclass(frozen=True)
 class Object:
-    """An object as listed."""
+    """An object in a listing."""
 
     uri: str
     size: int
@@ -22,19 +22,19 @@ class Object:
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an S3 URI."""
+    """Return the bucket and the key of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
 class Storage:
-    """S3, by its API: renaming does not exist there, and a PUT is seen whole or not at all."""
+    """A client of S3, which has no rename and shows a PUT completely or not at all."""
 
     def __init__(self, client: Any = None) -> None:
         self._s3 = client or boto3.client("s3")
 
     def list(self, prefix: str) -> Iterator[Object]:
-        """Objects whose URI begins with this, by name; folders' markers are passed over."""
+        """Yield the objects whose URI begins with this, by name, without markers of folders."""
         bucket, key = split(prefix)
         try:
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):

@@ -32,10 +32,10 @@ _JSON = {"ignoreNullFields": "false", "timestampNTZFormat": _MICROSECONDS, "time
 def staged(
     frame: DataFrame, columns: Mapping[str, str], rows: int, arguments: Arguments, loaded_at: datetime
 ) -> DataFrame:
-    """Every row with the cleaned zone's columns and whether it is kept, in 1 to 4 partitions, each sorted by pickup."""
+    """Return every row with the cleaned zone's columns and a flag for kept rows, in 1 to 4 partitions by pickup."""
     raw_columns = raw_schema(frame).names
     values = cast_columns(frame, columns)
-    stuck = rules.stuck_vendors(frame, columns, values, int(arguments.month))
+    stuck = rules.stuck_vendors(frame, columns, values, arguments.month.month)
     hash_1, hash_2 = _hashes(frame, columns, raw_columns, arguments)
     files = min(max(-(-rows // _ROWS_PER_FILE), 1), _MOST_FILES)
     # Equal rows have equal pickups: the window needs no shuffle of its own, and its sort is the files' order. By hash,
@@ -47,8 +47,8 @@ def staged(
     equal_rows = Window.partitionBy(_PICKUP, _HASH_1, _HASH_2).orderBy(SOURCE_FILE)
     numbered = hashed.withColumn(_OCCURRENCE, F.row_number().over(equal_rows))
 
-    # One step after the other: in one go, every value would be cast again for each rule about it. And what is asked for
-    # twice in a step - casts, by what is uncastable; the mask - Spark makes methods of, short enough to be compiled.
+    # Step by step: in one step, every value would be cast again for each rule about it. And expressions used twice in a
+    # step - casts, the mask - become methods of their own in Spark, short enough to be compiled.
     values = cast_columns(numbered, columns)
     canonical = {name: F.col(f"__{name}") for name in RAW}
     cast = numbered.select(
@@ -64,7 +64,7 @@ def staged(
     rejected = F.concat(F.array(F.col(_MASK).cast("string"), *packed), marks)
     made = {
         **canonical,
-        # Over half a thousand miles is no distance of a taxi's; the fare beside it mostly is one.
+        # Over five hundred miles is not the distance of a taxi trip, but the fare beside it mostly is valid.
         "trip_distance": F.when(
             ~F.coalesce(canonical["trip_distance"] > arguments.thresholds.max_miles, F.lit(False)),
             canonical["trip_distance"],
@@ -80,13 +80,13 @@ def staged(
         "loaded_at": F.lit(loaded_at.isoformat(" ")).cast("timestamp"),
     }
     for name in TIMES:
-        # Wall clock times: with Spark's other kind, readers would convert them to their own zone.
+        # Wall clock times: with Spark's other timestamp type, readers would convert them to their own zone.
         made[name] = made[name].cast("timestamp_ntz")
     return judged.select(*(made[name].alias(name) for name in TRIPS), KEPT)
 
 
 def unpacked(rejected: DataFrame, raw: T.StructType) -> DataFrame:
-    """Rejected rows as staged, with the quarantine's own columns.
+    """Return staged rejected rows with the quarantine's own columns.
 
     :param raw: the raw columns
     """
@@ -98,21 +98,23 @@ def unpacked(rejected: DataFrame, raw: T.StructType) -> DataFrame:
 
 
 def raw_schema(frame: DataFrame) -> T.StructType:
-    """The raw columns of `together`."""
+    """Return the raw columns of the frame of `together`."""
     return T.StructType([field for field in frame.schema if field.name != SOURCE_FILE])
 
 
-def _packed(value: Column, of: T.DataType) -> Column:
-    """A raw value as text that `_value` reads. JSON would do for all, but Spark has no code to compile for it."""
-    if isinstance(of, _NESTED):
+def _packed(value: Column, data_type: T.DataType) -> Column:
+    """Return a raw value as text that `_value` reads. JSON would do for all, but Spark does not compile it."""
+    if isinstance(data_type, _NESTED):
         return F.to_json(F.struct(value.alias("value")))
-    return (F.unix_micros(value) if isinstance(of, T.TimestampType) else value).cast("string")
+    return (F.unix_micros(value) if isinstance(data_type, T.TimestampType) else value).cast("string")
 
 
-def _value(packed: Column, of: T.DataType) -> Column:
-    if isinstance(of, _NESTED):
-        return F.from_json(packed, T.StructType([T.StructField("value", of)]))["value"]
-    return F.timestamp_micros(packed.cast("bigint")) if isinstance(of, T.TimestampType) else packed.cast(of)
+def _value(packed: Column, data_type: T.DataType) -> Column:
+    if isinstance(data_type, _NESTED):
+        return F.from_json(packed, T.StructType([T.StructField("value", data_type)]))["value"]
+    return (
+        F.timestamp_micros(packed.cast("bigint")) if isinstance(data_type, T.TimestampType) else packed.cast(data_type)
+    )
 
 
 def _hashes(
@@ -120,4 +122,4 @@ def _hashes(
 ) -> tuple[Column, Column]:
     unknown = {name: identity.comparable(quoted(name), frame.schema[name].dataType) for name in raw_columns}
     known = {name: unknown.pop(raw_name) for name, raw_name in columns.items()}
-    return identity.hashes(arguments.service, f"{arguments.year}-{arguments.month}", known, unknown)
+    return identity.hashes(arguments.service, arguments.month, known, unknown)

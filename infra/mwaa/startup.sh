@@ -1,21 +1,21 @@
 #!/bin/sh
 # MWAA runs this on every component before Airflow starts, and allows about five minutes. Workers get dbt in an
-# environment of its own: it does not resolve beside Airflow. lakehouse.yaml names it:
+# environment of its own, because its requirements conflict with Airflow's. lakehouse.yaml names it:
 #     dbt:
 #       executable: /usr/local/airflow/dbt/bin/dbt
-# `lakehouse mwaa bundle` fills in the braces. Containers are ephemeral: what is made here is made at each start.
+# `lakehouse mwaa bundle` fills in the braces. Containers are ephemeral: this runs at each start.
 set -eu
 
 home="${AIRFLOW_HOME:-/usr/local/airflow}"
 # s3://bucket/prefix/ of wheels for a network without PyPI; empty for PyPI
 wheels="{wheels}"
 
-say() { echo "lakehouse startup.sh: $*"; }
+log() { echo "lakehouse startup.sh: $*"; }
 
 case "${MWAA_AIRFLOW_COMPONENT:-}" in
 worker | hybrid) ;; # hybrid: the one container of mw1.micro
 *)
-    say "nothing to do on ${MWAA_AIRFLOW_COMPONENT:-an unnamed component}"
+    log "nothing to do on ${MWAA_AIRFLOW_COMPONENT:-an unnamed component}"
     exit 0
     ;;
 esac
@@ -25,8 +25,8 @@ finish() {
     status="$?"
     rm -rf "$scratch"
     if [ "$status" -ne 0 ]; then
-        echo "lakehouse startup.sh FAILED with $status: there is no dbt on this worker. The lines above say why;" \
-            "tasks of DbtAthenaOperator will fail until it is mended." >&2
+        echo "lakehouse startup.sh FAILED with $status: there is no dbt on this worker. The reason is in the lines above;" \
+            "tasks of DbtAthenaOperator on this worker will fail." >&2
     fi
 }
 trap finish EXIT
@@ -36,12 +36,12 @@ cat >"$scratch/requirements.txt" <<'REQUIREMENTS'
 {dbt_requirements}
 REQUIREMENTS
 
-# MWAA's pip installs for the user, and keeps to Airflow's constraints: neither is meant for this environment.
+# MWAA's settings of pip (install for the user, Airflow's constraints) must not apply to this environment.
 export PIP_USER=false
 unset PIP_CONSTRAINT PYTHONPATH
 
 if [ -n "$wheels" ]; then
-    say "fetching wheels from $wheels"
+    log "fetching wheels from $wheels"
     python3 - "$wheels" "$scratch/wheels" <<'PYTHON'
 import pathlib
 import sys
@@ -74,4 +74,4 @@ python3 -m venv "$home/dbt"
 "$home/dbt/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary :all: "$@" \
     --requirement "$scratch/requirements.txt"
 "$home/dbt/bin/dbt" --version
-say "dbt is at $home/dbt/bin/dbt after $(($(date +%s) - began)) s"
+log "dbt is at $home/dbt/bin/dbt after $(($(date +%s) - began)) s"

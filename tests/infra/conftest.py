@@ -60,7 +60,7 @@ class Terraform:
         return self(command, "-input=false", "-no-color", *arguments, check=check)
 
     def changes(self, **more: Any) -> list[str]:
-        """What a plan would change: action and address; nothing at all is an empty list."""
+        """Return the changes of a plan, each with action and address; an empty list for none."""
         ended = self.with_variables("plan", "-detailed-exitcode", "-out=changes.tfplan", **more)
         if ended.returncode == 0:
             return []
@@ -79,7 +79,7 @@ class Terraform:
         self("init", "-input=false", "-no-color", "-reconfigure")
 
     def lakehouse(self, *arguments: str) -> str:
-        """What the ``lakehouse`` command says, of this copy's lakehouse.yaml and by the same credentials."""
+        """Return the output of the ``lakehouse`` command, with this copy's lakehouse.yaml and the same credentials."""
         config = self.folder.parents[1] / "example_dags" / "lakehouse.yaml"
         command = [sys.executable, "-m", "airflow_lakehouse_provider.cli", *arguments, "--config", str(config)]
         ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **self.environment})

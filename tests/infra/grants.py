@@ -1,4 +1,4 @@
-"""What Terraform's policies grant, beside what was called: pair by pair of action and resource."""
+"""The grants of Terraform's policies, compared with the calls: each a pair of action and resource."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Grants:
                 yield {**statement, "Action": pair.action, "Resource": elsewhere}
 
     def is_needed(self, pair):
-        """Whether a call would be denied without it."""
+        """Return True if a call would be denied without it."""
         mine = [each for each in self.calls if each["action"].lower() == pair.action.lower()]
         left = self._principal(self.without(pair))
         return any(not _may(left, call) for call in mine)
 
     def was_called(self, pair):
-        """Whether it allows a call, needed for it or not."""
+        """Return True if it allows a call, even where another statement does too."""
         (statement,) = (each for each in self.statements if each["Sid"] == pair.sid)
         key = "Resource" if "Resource" in statement else "NotResource"
         alone = self._principal([{**statement, "Action": pair.action, key: pair.resource}])
@@ -85,7 +85,7 @@ def _may(principal, call):
 
 
 def excuses(entry, pair):
-    """Whether an entry of aws_only.yaml is about a pair."""
+    """Return True if an entry of aws_only.yaml matches a pair."""
     ends = entry.get("resources", ["*"])
     return (
         pair.role in entry["roles"]

@@ -43,7 +43,7 @@ class Month:
         self._local.client("s3").upload_file(str(raw), "nyc-taxi-raw", self.lakehouse.raw_key("yellow", self._month))
 
     def find_raw(self):
-        """As the example DAG's sensor looks."""
+        """Look for the raw file as the example DAG's sensor does."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
         assert S3Hook().check_for_key(self.lakehouse.raw_uri("yellow", self._month))

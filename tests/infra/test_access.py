@@ -82,7 +82,7 @@ def environment_of(credentials):
 
 
 def judged(local):
-    """What was judged so far."""
+    """Return the decisions so far."""
     lines = (local.root / ".state" / "iam-calls.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -228,7 +228,7 @@ class Analyst:
         return found["Status"]["State"], found["Status"].get("StateChangeReason", "")
 
     def look_and_stop(self):
-        """What a tool does before and after: the group's settings, the results as a file, an end to a query."""
+        """Make the calls of a tool around a query: the work group's settings, the result file, stopping a query."""
         group = self._athena.get_work_group(WorkGroup="nyc-taxi-analysts")["WorkGroup"]["Configuration"]
         bucket, _, prefix = group["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
         kept = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
@@ -243,8 +243,8 @@ def test_analysts_read_the_marts_and_nothing_else(local, session):
     facts = [table["Name"] for table in tables if table["Name"].startswith("fct_")]
     assert facts
     for table in facts:
-        state, said = analyst.query(f"SELECT count(*) FROM nyc_taxi_marts.{table}")
-        assert state == "SUCCEEDED", said
+        state, message = analyst.query(f"SELECT count(*) FROM nyc_taxi_marts.{table}")
+        assert state == "SUCCEEDED", message
     analyst.look_and_stop()
     before = len(denied(local))
     for forbidden, lacks in (
@@ -254,8 +254,8 @@ def test_analysts_read_the_marts_and_nothing_else(local, session):
         (f"CREATE VIEW nyc_taxi_marts.mine AS SELECT 1 AS one FROM nyc_taxi_marts.{facts[0]}", "glue:CreateTable"),
         (f"INSERT INTO nyc_taxi_marts.{facts[0]} SELECT * FROM nyc_taxi_marts.{facts[0]}", "s3:PutObject"),
     ):
-        state, said = analyst.query(forbidden)
-        assert (state, lacks in said) == ("FAILED", True), (forbidden, said)
+        state, message = analyst.query(forbidden)
+        assert (state, lacks in message) == ("FAILED", True), (forbidden, message)
     s3 = local.client("s3")
     others = s3.list_objects_v2(Bucket="nyc-taxi-athena-results", Prefix="dbt/")["Contents"][0]["Key"]
     raw = s3.list_objects_v2(Bucket="nyc-taxi-raw")["Contents"][0]["Key"]
@@ -311,7 +311,7 @@ def _less(document, sid):
     ],
 )
 def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without, role, sid, task, lacked):
-    """Which role lacked which action on what."""
+    """Return each denial: the role, the action and the resource."""
     from airflow_lakehouse_provider._airflow.compat import AirflowException
 
     def objects(bucket):
@@ -333,10 +333,10 @@ def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without
 def test_a_missing_access_is_told_to_analyst_and_deployer(local, session, terraform, without):
     analyst = Analyst(local, session("ada", "nyc-taxi-analyst"))
     without(ROLES["analyst"], "ReadMarts")
-    state, said = analyst.query("SELECT count(*) FROM nyc_taxi_marts.fct_trips")
+    state, message = analyst.query("SELECT count(*) FROM nyc_taxi_marts.fct_trips")
     assert state == "FAILED"
-    assert "assumed-role/nyc-taxi-analyst/" in said
-    assert "not authorized to perform: s3:GetObject" in said
+    assert "assumed-role/nyc-taxi-analyst/" in message
+    assert "not authorized to perform: s3:GetObject" in message
     without(ROLES["deployer"], "Jobs")
     planned = terraform.with_variables("plan", check=False)
     assert planned.returncode == 1
@@ -364,7 +364,7 @@ def test_the_deployer_changes_and_destroys_it(terraform, local):
 
 
 def test_each_grant_is_called_and_needed_or_aws_only(local, policies, repository):
-    """Of every role, each action on each resource; docs/security.md tells what the report says."""
+    """Check each action on each resource of every role; docs/security.md explains the report."""
     entries = yaml.safe_load((repository / "infra" / "terraform" / "aws_only.yaml").read_text())
     used, wrong, counts = set(), [], {}
     for role, statements in policies.items():

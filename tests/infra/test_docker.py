@@ -1,4 +1,4 @@
-"""infra/docker, which no Docker engine runs here: its files against the published schema, hadolint, and one another."""
+"""infra/docker, without a Docker engine: its files checked by the published schema, by hadolint and by one another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_it_is_a_compose_file(docker):
     subprocess.run([checker, "--builtin-schema", "vendor.compose-spec", str(docker / "compose.yaml")], check=True)
 
 
-def test_hadolint_has_nothing_to_say(docker):
+def test_hadolint_reports_nothing(docker):
     hadolint = shutil.which("hadolint")
     if hadolint is None:
         pytest.skip("hadolint is not installed")
@@ -58,11 +58,13 @@ def test_what_it_builds_is_there(docker, compose):
     targets = {each["build"]["target"] for each in compose["services"].values() if "build" in each}
     dockerfile = (docker / "Dockerfile").read_text()
     assert targets == set(re.findall(r"^FROM base AS (\S+)", dockerfile, re.MULTILINE))
-    # Each copied file is one of a bundle's.
+    # Each copied file is one of a bundle's, or the wheel of lakehouse-local, which the Makefile puts beside it.
     from airflow_lakehouse_provider.mwaa import bundle
 
     copied = {name for line in re.findall(r"^COPY (.+) \S+$", dockerfile, re.MULTILINE) for name in line.split()}
-    assert copied == {bundle.PLUGINS, bundle.REQUIREMENTS, bundle.STARTUP, bundle.DAGS.rstrip("/")}
+    assert copied == {bundle.PLUGINS, bundle.REQUIREMENTS, bundle.STARTUP, bundle.DAGS.rstrip("/"), "local"}
+    assert "--wheel-dir build/local $(LOCAL)" in (docker / "Makefile").read_text()
+    assert "--find-links /opt/bundle/local" in dockerfile
 
 
 def test_up_makes_secrets_of_its_own(docker, tmp_path):

@@ -1,4 +1,4 @@
-"""What `lakehouse mwaa bundle` makes, installed as MWAA does: under each version's constraints, beside nothing."""
+"""The bundle of `lakehouse mwaa bundle`, installed as MWAA does: under each version's constraints, with nothing else."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def python_of(version: str) -> str:
     wanted = AIRFLOW[version]
     found = shutil.which(f"python{wanted}") if sys.version_info[:2] != tuple(map(int, wanted.split("."))) else None
     for candidate in filter(None, (found, sys.executable, *Path.home().glob(f".pyenv/versions/{wanted}.*/bin/python"))):
-        asked = subprocess.run([candidate, "--version"], capture_output=True, text=True)
-        if re.match(rf"Python {re.escape(wanted)}\.", asked.stdout):
+        version_output = subprocess.run([candidate, "--version"], capture_output=True, text=True)
+        if re.match(rf"Python {re.escape(wanted)}\.", version_output.stdout):
             return str(candidate)
     pytest.skip(f"MWAA's Airflow {version} runs on Python {wanted}, which is not installed")
 
@@ -95,6 +95,6 @@ def test_it_installs_and_its_dags_parse(version, uv, repository, tmp_path):
     assert "airflow-lakehouse-provider" in run(str(bin_ / "airflow"), "providers", "list", "--output", "plain")
     (tmp_path / "other.py").write_text(OTHER_DAG)
     dags = sorted((tmp_path / "b" / "mwaa" / "dags" / "example_dags").glob("*.py"))
-    said = run(str(bin_ / "python"), "-c", PARSE, *map(str, dags), str(tmp_path / "other.py"))
+    output = run(str(bin_ / "python"), "-c", PARSE, *map(str, dags), str(tmp_path / "other.py"))
     for dag, task in (("nyc_taxi_monthly", "dbt_test"), ("lakehouse_self_check", "check"), ("sales", "crawl")):
-        assert re.search(rf'\["{dag}".*"{task}"', said), said
+        assert re.search(rf'\["{dag}".*"{task}"', output), output

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.infra, pytest.mark.xdist_group("terraform")]
 
 
 def resources(module):
-    """Of a state's or plan's values, with the modules below."""
+    """Yield the resources of a state's or plan's values, with the modules below."""
     yield from module.get("resources", ())
     for child in module.get("child_modules", ()):
         yield from resources(child)
@@ -47,9 +47,9 @@ def test_bad_variables_are_refused_in_a_sentence(terraform, variables, parts):
     kept = dict(terraform.variables)
     refused = terraform.with_variables("plan", check=False, **variables)
     terraform.variables = kept
-    said = " ".join(refused.stderr.replace("│", " ").split())
+    output = " ".join(refused.stderr.replace("│", " ").split())
     assert refused.returncode == 1
-    assert all(part in said for part in parts), said
+    assert all(part in output for part in parts), output
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_job_and_crawler_are_those_of_lakehouse_local(terraform, local):
     from airflow_lakehouse_provider import provision
 
     lakehouse = Lakehouse.load(lakehouse_yaml(terraform))
-    asked = {}
+    requests = {}
 
     class Recorder:
         def __getattr__(self, operation):
-            return lambda **arguments: asked.setdefault((operation, arguments["Name"]), arguments)
+            return lambda **arguments: requests.setdefault((operation, arguments["Name"]), arguments)
 
     provision._job(Recorder(), lakehouse)
     provision._dbt_job(Recorder(), lakehouse)
@@ -197,11 +197,11 @@ def test_job_and_crawler_are_those_of_lakehouse_local(terraform, local):
     glue = local.client("glue")
     same = ("Command", "GlueVersion", "WorkerType", "NumberOfWorkers", "Timeout", "MaxRetries", "ExecutionProperty")
     for name in (lakehouse.glue.job, lakehouse.dbt.glue_job):
-        job, wanted = glue.get_job(JobName=name)["Job"], asked["create_job", name]
+        job, wanted = glue.get_job(JobName=name)["Job"], requests["create_job", name]
         assert {key: job[key] for key in same} == {key: wanted[key] for key in same}
         assert wanted["DefaultArguments"].items() <= job["DefaultArguments"].items()
     crawler = glue.get_crawler(Name=lakehouse.glue.crawler)["Crawler"]
-    wanted = asked["create_crawler", lakehouse.glue.crawler]
+    wanted = requests["create_crawler", lakehouse.glue.crawler]
     assert {each["Path"] for each in crawler["Targets"]["S3Targets"]} == {
         each["Path"] for each in wanted["Targets"]["S3Targets"]
     }
@@ -253,15 +253,15 @@ def test_checkov_finds_nothing(terraform, deployer):
         assert ended.returncode == 0, ended.stdout
         return ended.stdout
 
-    said = [scan("--directory", str(terraform.folder), "--framework", "terraform")]
+    output = [scan("--directory", str(terraform.folder), "--framework", "terraform")]
     for configuration in (terraform, deployer):
         # Everything anew: only what a plan makes is looked at.
         configuration("plan", "-input=false", "-state=none.tfstate", "-out=all.tfplan")
         plan = configuration.folder / "all.json"
         plan.write_text(json.dumps(configuration.show("all.tfplan")))
         enriched = ("--repo-root-for-plan-enrichment", str(configuration.folder))
-        said.append(scan("--file", str(plan), "--framework", "terraform_plan", *enriched))
-    print("".join(said))
+        output.append(scan("--file", str(plan), "--framework", "terraform_plan", *enriched))
+    print("".join(output))
 
 
 def test_an_update_then_the_plan_is_empty_again(terraform, local):

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from airflow_lakehouse_provider.cli.main import lakehouse as command
 from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.doctor import run
-from airflow_lakehouse_provider.doctor.report import Answer, Verdict, permission
+from airflow_lakehouse_provider.doctor.report import Answer, CheckStatus, permission
 
 DBT = """#!{python}
 print('''Core:
@@ -97,7 +97,7 @@ BROKEN = {
     ),
     "concurrency of job clean-trips": ("job", {"ExecutionProperty": {"MaxConcurrentRuns": 1}}, "12"),
     "role of job clean-trips": ("job", {"Role": "arn:aws:iam::123456789012:role/other"}, "nyc-taxi-glue"),
-    "schedule of crawler nyc-taxi-cleaned": ("crawler", {"Schedule": "cron(0 6 * * ? *)"}, "take the schedule away"),
+    "schedule of crawler nyc-taxi-cleaned": ("crawler", {"Schedule": "cron(0 6 * * ? *)"}, "remove the schedule"),
     "partitions of crawler nyc-taxi-cleaned": (
         "crawler",
         {"Configuration": '{"Version": 1.0}'},
@@ -165,8 +165,8 @@ def test_dbt_in_glue(aws, config, tmp_path):
     provision(aws.endpoint, Lakehouse.load(config))
     every, wrong = found(config)
     assert wrong == {}
-    assert every["dbt"].verdict is Verdict.UNKNOWN
-    assert every["glue:StartJobRun on job dbt-of-mine"].verdict is Verdict.OK
+    assert every["dbt"].status is CheckStatus.UNKNOWN
+    assert every["glue:StartJobRun on job dbt-of-mine"].status is CheckStatus.OK
     assert aws.client("glue").get_job_runs(JobName="dbt-of-mine")["JobRuns"] == []
 
 
@@ -188,15 +188,15 @@ def test_nobody_answers(config, monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "harmless", "verdict", "to_do"),
     [
-        (Answer({}), (), Verdict.OK, ""),
-        (Answer(code="EntityNotFoundException"), ("EntityNotFoundException",), Verdict.OK, ""),
-        (Answer(code="AccessDeniedException", text="no"), (), Verdict.WRONG, "allow arn:me glue:GetJob on job j"),
-        (Answer(code="403"), ("404",), Verdict.WRONG, "allow arn:me glue:GetJob on job j"),
-        (Answer(code="EntityNotFoundException", text="no"), (), Verdict.WRONG, "create job j"),
-        (Answer(code="ExpiredToken", text="old"), (), Verdict.WRONG, "look at the endpoint"),
+        (Answer({}), (), CheckStatus.OK, ""),
+        (Answer(code="EntityNotFoundException"), ("EntityNotFoundException",), CheckStatus.OK, ""),
+        (Answer(code="AccessDeniedException", text="no"), (), CheckStatus.WRONG, "allow arn:me glue:GetJob on job j"),
+        (Answer(code="403"), ("404",), CheckStatus.WRONG, "allow arn:me glue:GetJob on job j"),
+        (Answer(code="EntityNotFoundException", text="no"), (), CheckStatus.WRONG, "create job j"),
+        (Answer(code="ExpiredToken", text="old"), (), CheckStatus.WRONG, "check the endpoint"),
     ],
 )
 def test_how_an_answer_is_judged(answer, harmless, verdict, to_do):
     finding = permission("glue:GetJob", "job j", answer, harmless=harmless, who="arn:me")
-    assert finding.verdict is verdict
+    assert finding.status is verdict
     assert to_do in finding.to_do

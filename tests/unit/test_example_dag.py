@@ -1,4 +1,4 @@
-"""The example DAG: what it runs in which order, for which month, and what its form refuses."""
+"""The example DAG: what it runs in which order, for which month, and the values that its form refuses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_scheduled_run_loads_the_month_before(module):
 
 
 @pytest.mark.parametrize("value", [0, 13, "1", 1.5])
-def test_the_form_refuses_a_month_that_is_none(module, value):
+def test_the_form_refuses_an_invalid_month(module, value):
     param = module.dag.params.get_param("month")
     with pytest.raises(Exception, match=r"minimum|maximum|is not"):  # ValueError on 3, AirflowException on 2.10
         param.resolve(value=value)
@@ -95,10 +95,10 @@ def test_months_side_by_side_take_turns_in_dbt(module):
     assert module.dag.get_task("dbt_test").pool == "default_pool"
 
 
-def test_a_failure_is_told_with_the_way_out(module, caplog):
+def test_a_failure_is_logged_with_what_to_do(module, caplog):
     task = SimpleNamespace(task_id="yellow.clean", dag_id="nyc_taxi_monthly")
     with caplog.at_level(logging.ERROR):
-        module.say_what_failed({"ti": task, "run_id": "r1", "exception": ValueError("the raw file is corrupt")})
+        module.log_failure({"ti": task, "run_id": "r1", "exception": ValueError("the raw file is corrupt")})
     assert "yellow.clean of nyc_taxi_monthly, run r1, failed: the raw file is corrupt" in caplog.text
     assert "clear the task" in caplog.text
     for operator in module.dag.tasks:

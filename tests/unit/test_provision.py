@@ -1,4 +1,4 @@
-"""What provisioning needs besides an AWS."""
+"""The zips that provisioning uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- Years and days apart: one sequence of days would pass Athena's limit of 10,000 entries in 2036.
+-- Sequences of years and of days: one sequence of days would exceed Athena's limit of 10,000 entries in 2036.
 with days as (
     select date_add('day', day_number, date_add('year', year_number - 2009, date '2009-01-01')) as date_day, year_number
     from unnest(sequence(2009, year(current_date) + 2)) as years (year_number)

@@ -9,5 +9,5 @@ from {{ ref('zones') }}
 
 union all
 
--- Not zone 264, which is a code of the TLC's own: here the record names no zone at all.
+-- Not zone 264, which is one of the TLC's codes: here the record has no zone.
 select {{ unknown_member() }}, 'Not recorded', 'Not recorded', 'Not recorded', false

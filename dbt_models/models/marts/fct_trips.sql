@@ -44,7 +44,7 @@ select
     trips.cbd_congestion_fee,
     trips.ehail_fee,
     trips.total_amount,
-    -- The TLC records tips of card payments only: a cash trip's share is not zero but unknown.
+    -- The TLC records tips of card payments only: the share of a cash trip is unknown, not zero.
     case
         when trips.payment_type_id = 1 and trips.fare_amount > 0
             then cast(trips.tip_amount as double) / cast(trips.fare_amount as double)

@@ -14,7 +14,7 @@ select
     trips.pickup_location_id,
     count_if(not trips.is_reversal) as trips,
     count_if(trips.is_reversal) as reversals,
-    -- Sums and what they are sums of: a mean over days and zones is made of these, never of the rows' own means.
+    -- Sums and counts: means over days and zones are computed of these, never of means of single rows.
     count_if({{ in_averages('trips.') }}) as measured_trips,
     count_if({{ in_averages('trips.') }} and trips.trip_distance is not null) as measured_distances,
     coalesce(sum(case when {{ in_averages('trips.') }} then trips.trip_distance end), 0) as distance_miles,

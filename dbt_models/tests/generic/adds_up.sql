@@ -1,5 +1,4 @@
-{#- A mart holds all of the facts and nothing else, by service and month: its trips and reversals are their rows, its
-    revenue is theirs. -#}
+{#- A mart and the facts agree by service and month: in trips, reversals and revenue. -#}
 {% test adds_up(model, facts) %}
 with mart as (
     select service, year, month, sum(trips) as trips, sum(reversals) as reversals, sum(total_amount) as total_amount

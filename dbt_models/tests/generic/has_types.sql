@@ -1,5 +1,5 @@
 {#- The model's columns have exactly these types in the Data Catalog: {column: type}. Contracts compare a type without its
-    precision, so that decimal(10,2) and decimal(38,0) are one to them. -#}
+    precision, so decimal(10,2) and decimal(38,0) are equal there. -#}
 {% test has_types(model, types) %}
 {%- set found = {} -%}
 {%- if execute -%}

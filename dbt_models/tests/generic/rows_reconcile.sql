@@ -1,5 +1,5 @@
-{#- No row is lost or made on the way from the raw file to the facts. By service and month, of the current runs:
-    rows read = kept + quarantined, and what was kept and quarantined is there, in the cleaned zone and in this model. -#}
+{#- No row is lost or added between the raw file and the facts. By service and month, of the current runs: rows read
+    = kept + quarantined, and the cleaned zone and this model have as many rows. -#}
 {% test rows_reconcile(model, audit, cleaned, quarantine) %}
 with loads as (
     select service, year, month, sum(rows_read) as rows_read, sum(rows_kept) as rows_kept,

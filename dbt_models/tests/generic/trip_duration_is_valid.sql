@@ -1,5 +1,5 @@
-{#- A trip ends when it began or later, and lasts at most `longest_hours`. Marks in `tolerated` excuse a row: the hour that
-    the clocks go back makes real trips end before they start. -#}
+{#- A trip ends after its begin and lasts at most `longest_hours`. Rows with a mark in `tolerated` are not tested: in the
+    hour when the clocks go back, real trips end before they start. -#}
 {% test trip_duration_is_valid(model, column_name, began='pickup_at', ended='dropoff_at', longest_hours=24, tolerated=[]) %}
 select {{ began }}, {{ ended }}, {{ column_name }}
 from {{ model }}

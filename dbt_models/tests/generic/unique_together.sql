@@ -1,4 +1,4 @@
-{#- No two rows agree in all of `columns`. -#}
+{#- No two rows have the same values in `columns`. -#}
 {% test unique_together(model, columns) %}
 select {{ columns | join(', ') }}, count(*) as row_count
 from {{ model }}

@@ -1,7 +1,6 @@
-"""`lakehouse doctor` on a worker: run it after each deployment. It fails when something is wrong, and its log says what.
+"""`lakehouse doctor` on a worker: run it after each deployment. It fails when a check fails; its log has the details.
 
-The provider is imported when the task runs: where its installation failed, MWAA has only logged that, and this DAG is
-there to say it.
+The provider is imported when the task runs: MWAA only logs that an installation has failed, and this DAG then fails.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ except ImportError:  # Airflow 2.10
 
 with DAG(
     dag_id="lakehouse_self_check",
-    description="Check what the pipeline needs of AWS and of the worker",
+    description="Check the worker, AWS permissions and settings",
     schedule=None,
     params={
-        "connection": Param("aws_default", type="string", title="Airflow's AWS connection"),
-        "dbt_connection": Param("aws_default", type="string", title="The connection that dbt uses"),
+        "connection": Param("aws_default", type="string", title="Airflow connection of the tasks"),
+        "dbt_connection": Param("aws_default", type="string", title="Airflow connection of dbt"),
     },
     tags=["lakehouse"],
     doc_md=__doc__,
@@ -30,7 +29,7 @@ with DAG(
 
     @task(retries=0)
     def check(params=None):
-        """Every check, a line each."""
+        """Run every check and log a line for each."""
         from airflow_lakehouse_provider.config import Lakehouse
         from airflow_lakehouse_provider.doctor import run
 

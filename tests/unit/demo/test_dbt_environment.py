@@ -1,4 +1,4 @@
-"""Which dbt the demo runs."""
+"""The dbt that the demo runs."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_without_a_registry_it_says_so_and_counts_nothing_as_installed(tmp_path,
         "PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    said = []
+    logged = []
     for _ in range(2):
         with pytest.raises(DemoError, match="package registry must be reachable once"):
-            dbt_environment.executable(tmp_path / "cache", said.append)
-    assert len(said) == 2
+            dbt_environment.executable(tmp_path / "cache", logged.append)
+    assert len(logged) == 2

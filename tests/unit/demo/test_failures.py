@@ -1,4 +1,4 @@
-"""What a failed task said last."""
+"""The last error of a failed task."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def log(tmp_path, attempt, *lines):
     return path
 
 
-def raised(kind, value, **more):
-    return {"event": "Task failed", "level": "error", "error_detail": [{"exc_type": kind, "exc_value": value}], **more}
+def raised(name, value, **more):
+    return {"event": "Task failed", "level": "error", "error_detail": [{"exc_type": name, "exc_value": value}], **more}
 
 
-def test_the_last_error_of_the_last_attempt_is_told(tmp_path):
+def test_the_last_error_of_the_last_try_is_reported(tmp_path):
     log(tmp_path, 9, raised("ValueError", "of an earlier attempt"))
     path = log(
         tmp_path,

@@ -1,4 +1,4 @@
-"""What a demo runs on."""
+"""The preparations of a demo."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def test_an_earlier_demo_is_cleared_away(tmp_path):
     assert [path.name for path in root.iterdir()] == [".lakehouse-demo"]
 
 
-def test_what_no_demo_made_is_not_touched(tmp_path):
+def test_files_that_no_demo_wrote_are_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(DemoError, match=r"holds files that no demo made.*choose another --root"):
+    with pytest.raises(DemoError, match=r"holds files that no demo wrote.*choose another --root"):
         prepare.empty_root(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

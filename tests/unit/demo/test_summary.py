@@ -1,4 +1,4 @@
-"""Counts that add up, or are told not to."""
+"""Row counts that add up, or are reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_counts_that_add_up_have_no_differences():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "sentence"),
     [
         ({"raw": 101}, "yellow 2024-01: the raw file has 101 rows, but 97 were kept and 3 quarantined"),
         ({"rows_quarantined": 2}, "yellow 2024-01: the raw file has 100 rows, but 97 were kept and 2 quarantined"),
@@ -33,8 +33,8 @@ def test_counts_that_add_up_have_no_differences():
         ({"facts": 0}, "yellow 2024-01: 97 rows were kept, but fct_trips has 0"),
     ],
 )
-def test_a_lost_or_doubled_row_is_told(changes, said):
-    assert said in load(**changes).differences
+def test_a_lost_or_doubled_row_is_reported(changes, sentence):
+    assert sentence in load(**changes).differences
 
 
 def shown(show, *arguments):

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from airflow_lakehouse_provider.demo import watch as module
-from airflow_lakehouse_provider.demo.watch import Run, task_order, watch
+from airflow_lakehouse_provider.demo.watch import MonthRun, task_order, watch
 from airflow_lakehouse_provider.month import Month
 
 STATES = [
@@ -20,7 +20,7 @@ STATES = [
 
 
 def followed(console):
-    run = Run(Month(2024, 1), "demo-2024-01")
+    run = MonthRun(Month(2024, 1), "demo-2024-01")
     states = iter(STATES)
 
     def update(each):

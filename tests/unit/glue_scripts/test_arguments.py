@@ -6,6 +6,7 @@ import pytest
 
 from trips.arguments import REASONS, Thresholds, parse
 from trips.errors import LoadError
+from trips.month import Month
 
 GIVEN = {"--YEAR": "2024", "--MONTH": "1", "--service": "yellow", "--raw_uri": "s3://raw/f.parquet"}
 GIVEN |= {"--cleaned_uri": "s3://cleaned/zone/"}
@@ -19,7 +20,7 @@ def argv(**changes):
 def test_what_glue_gives():
     glues = ["--JOB_NAME", "clean", "--JOB_RUN_ID", "jr_0a1b", "--job-language", "python", "--lakehouse-run-key", "k"]
     arguments = parse([*argv(report_uri="s3://reports/r.json"), *glues])
-    assert (arguments.year, arguments.month, arguments.run_id) == ("2024", "01", "jr_0a1b")
+    assert (arguments.month, arguments.run_id) == (Month(2024, 1), "jr_0a1b")
     assert arguments.partition == "service=yellow/year=2024/month=01"
     assert arguments.cleaned_uri == "s3://cleaned/zone"
     assert arguments.report_uri == "s3://reports/r.json"
@@ -54,9 +55,9 @@ def test_thresholds_and_both_spellings():
         ({"min_kept": "98"}, "--min_kept: it is '98', and must be a number from 0 to 1"),
         ({"min_kept": "nan"}, "--min_kept: it is 'nan'"),
         ({"max_hours": "-1"}, "--max_hours"),
-        ({"rules_off": "dup"}, f"'dup' is no reason; allowed: {', '.join(REASONS)}"),
+        ({"rules_off": "dup"}, f"'dup' is not a reason; allowed: {', '.join(REASONS)}"),
         ({"allow_empty": "yes"}, "--allow_empty: it is 'yes', and must be true or false"),
-        ({"min_keep": "0.5"}, "--min_keep is no argument: --min_kept is"),
+        ({"min_keep": "0.5"}, "--min_keep is not an argument; did you mean --min_kept?"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(changes, sentence):

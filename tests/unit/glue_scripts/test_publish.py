@@ -183,7 +183,8 @@ def test_each_call_after_the_commit_may_fail_too(lake, capsys):
     report = lake.load(before=failing)
     assert report["rows_kept"] == 1
     assert (
-        "superseded files are left for the month's next load: OSError: the storage is away" in capsys.readouterr().out
+        "superseded files are not deleted, the month's next load deletes them: OSError: the storage is away"
+        in capsys.readouterr().out
     )
     lake.load()
     assert {name.split("/")[-1][:7] for name in lake.files() if "load_audit" not in name} == {"jr_0003"}
@@ -328,7 +329,7 @@ def test_of_two_runs_at_once_one_says_so_and_the_month_is_whole(lake, moment):
 def test_a_run_id_is_used_once(lake):
     lake.put([{}])
     lake.load(JOB_RUN_ID="jr_x")
-    with pytest.raises(LoadError, match=r"the run jr_x is over: s3://cleaned/.*-jr_x\.parquet says what came of it"):
+    with pytest.raises(LoadError, match=r"the run jr_x has ended: its result is in s3://cleaned/.*-jr_x\.parquet"):
         lake.load(JOB_RUN_ID="jr_x")
 
 

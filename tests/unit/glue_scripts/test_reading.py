@@ -101,7 +101,7 @@ def broken_inside(path):
 @pytest.mark.parametrize(
     ("name", "write", "sentence"),
     [
-        ("f.parquet", None, r"there is no raw file at s3://raw/\w+/f\.parquet: put it there, or correct --raw_uri"),
+        ("f.parquet", None, r"there is no raw file at s3://raw/\w+/f\.parquet: upload it, or correct --raw_uri"),
         ("f.parquet", lambda path: path.write_bytes(b""), r"f\.parquet is empty \(0 bytes\): upload it again"),
         ("f.parquet", lambda path: path.write_text("a,b\n1,2\n"), r"f\.parquet cannot be read as Parquet: .*Upload it"),
         ("f.parquet", cut, r"f\.parquet cannot be read as Parquet: .*Upload it again"),
@@ -112,7 +112,7 @@ def broken_inside(path):
         ("f.parquet", parquet(pickup_datetime=["a"], lpep_pickup_datetime=["a"]), r"has two columns for pickup_at"),
         ("f.parquet", parquet(Airport_fee=[1], airport_fee=[1]), r"two columns of one name: Airport_fee, airport_fee"),
         ("f.parquet", parquet(pickup_datetime=pa.array([], pa.string()), dropoff_datetime=pa.array([], pa.string())),
-         r"f\.parquet has no rows: upload the month's file, or say --allow_empty true"),
+         r"f\.parquet has no rows: upload the month's file, or pass --allow_empty true"),
         ("f.csv", lambda path: path.write_text("pickup_datetime,dropoff_datetime\n"), r"f\.csv has no rows"),
         ("f.csv", lambda path: path.write_bytes(bytes(range(256)) * 9), r"f\.csv"),
         ("f.xlsx", lambda path: path.write_bytes(b"x"), r"a raw file's name must end in \.parquet, \.csv or \.csv\.gz"),
@@ -132,5 +132,5 @@ def test_csv_and_parquet_of_one_month_are_refused_by_name(lake):
     lake.put([{}], "m.parquet")
     lake.raw("m.csv.gz").write_bytes(gzip.compress(b"pickup_datetime,dropoff_datetime\n1,2\n"))
     for file in ("m.parquet", ""):
-        with pytest.raises(LoadError, match=r"m\.csv\.gz and s3://raw/\w+/m\.parquet: remove the one not meant"):
+        with pytest.raises(LoadError, match=r"m\.csv\.gz and s3://raw/\w+/m\.parquet: remove one of them"):
             lake.load(file=file)

@@ -1,4 +1,4 @@
-"""What `lakehouse mwaa bundle` makes, and its start-up script run as MWAA runs it."""
+"""The bundle of `lakehouse mwaa bundle`, and its start-up script run as MWAA runs it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def test_nothing_that_is_no_bundle_is_overwritten(tmp_path: Path, sources: bundl
         ({"dbt_wheels": Path(__file__).parent}, "holds no wheels"),
     ],
 )
-def test_what_cannot_be_bundled(tmp_path: Path, sources: bundle.Sources, wheel: Path, arguments, part: str) -> None:
+def test_a_bundle_that_cannot_be_built_is_refused(
+    tmp_path: Path, sources: bundle.Sources, wheel: Path, arguments, part: str
+) -> None:
     with pytest.raises(bundle.BundleError, match=part):
         bundle.build(tmp_path / "out", sources, **{"artifacts": ZONE, "wheel": wheel, **arguments})
     assert not (tmp_path / "out").exists()
@@ -149,7 +151,7 @@ class TestStartup:
         assert "lakehouse startup.sh FAILED" in ended.stderr
         assert "no dbt on this worker" in ended.stderr
 
-    def test_shellcheck_has_nothing_to_say(self, repository: Path) -> None:
+    def test_shellcheck_reports_nothing(self, repository: Path) -> None:
         shellcheck = shutil.which("shellcheck")
         if shellcheck is None:
             pytest.skip("shellcheck is not installed")
