@@ -1,4 +1,4 @@
-"""The environment of every test (an Airflow home of its own, no AWS account), and the order and times of a whole run."""
+"""The environment of every test (an Airflow home of its own, no AWS account), and the order and times of a run."""
 
 from __future__ import annotations
 

@@ -99,6 +99,7 @@ def test_a_month_runs_and_adds_up(root, tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_months_at_once_take_turns_in_glues_dbt(root, tmp_path):
     """dbt in Glue, deferred: the pool lets one month build at a time. LAKEHOUSE_MONTHS=4 runs more of them."""
     import boto3
@@ -130,6 +131,7 @@ def test_months_at_once_take_turns_in_glues_dbt(root, tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_corrupt_raw_file_fails_with_its_name(root):
     process = demo(root, "--month", "2024-01", "--break", "raw")
     printed, _ = process.communicate(timeout=300)
@@ -143,6 +145,7 @@ def test_a_corrupt_raw_file_fails_with_its_name(root):
     assert not list((root / "aws/nyc-taxi-cleaned").rglob("*.parquet"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_demo_leaves_no_process_behind(root):
     process = demo(root, "--month", "2024-01")
     read_until(process, "yellow.raw_file: running")

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -292,6 +291,7 @@ def test_mark_failed_while_deferred_stops_the_run(airflow, glue):
     month.is_in("failed")
 
 
+@pytest.mark.slow
 def test_mark_failed_while_a_worker_waits_stops_the_run(airflow, glue):
     month = Month(airflow, glue, 5, 120, deferrable=False)
     until(lambda: month.states() == ["RUNNING"], 120, "the run runs")
@@ -300,6 +300,7 @@ def test_mark_failed_while_a_worker_waits_stops_the_run(airflow, glue):
     month.is_in("failed")
 
 
+@pytest.mark.slow
 def test_a_clear_of_a_month_that_succeeded_runs_it_again(airflow, glue):
     month = Month(airflow, glue, 2, 0)
     month.is_in("success")
@@ -318,6 +319,7 @@ def test_a_clear_while_it_runs_leaves_one_writer(airflow, glue):
     month.is_in("success")
 
 
+@pytest.mark.slow
 def test_a_triggerer_that_is_killed_stops_nothing(airflow, glue):
     month = Month(airflow, glue, 4, 20)
     month.waits()

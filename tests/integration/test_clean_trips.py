@@ -141,6 +141,7 @@ def test_a_month_ends_up_in_athena_as_its_truth_says(months, tmp_path):
     assert months.query("select count(*) from trips where is_reversal") == [[str(truth["reversals"])]]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_leaves_the_month_as_it_was(months, tmp_path):
     service, month = "yellow", Month(2024, 3)
     months.upload(sample_data.write(service, month, 150_000, tmp_path), service, month)

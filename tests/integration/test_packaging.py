@@ -66,6 +66,7 @@ def test_a_wheel_from_a_used_checkout(wheel):
     assert {name for name in top if not name.endswith(".dist-info")} == {"airflow_lakehouse_provider"}
 
 
+@pytest.mark.slow
 def test_a_wheel_by_way_of_the_sdist_holds_the_same(used_checkout, wheel, tmp_path):
     sdist = build("sdist", used_checkout, tmp_path / "sdist")
     with tarfile.open(sdist) as archive:

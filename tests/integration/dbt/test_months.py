@@ -13,8 +13,6 @@ import pytest
 
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 
-pytestmark = pytest.mark.xdist_group("dbt-months")
-
 NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 JANUARY = {"year": 2024, "month": 1}
 FEBRUARY = {"year": "2024", "month": "02"}
@@ -163,6 +161,25 @@ def test_a_month_that_became_empty_becomes_empty_here_too(warehouse):
     assert warehouse.partitions("fct_trips") == warehouse.partitions("mart_monthly_revenue") == [("2024", "1")]
     assert not warehouse.objects("fct_trips", "month=2/")
     assert warehouse.objects("fct_trips", "month=1/") == january
+
+
+def test_unit_tests_pass(warehouse, tmp_path):
+    status, output = warehouse.by_hand("test", "--select", "test_type:unit", target=tmp_path)
+    assert status == 0, output
+    assert "Done. PASS=14 WARN=0 ERROR=0 SKIP=0" in output
+
+
+def test_the_selector_for_months_has_neither_seeds_nor_dimensions(warehouse, tmp_path):
+    status, output = warehouse.by_hand(
+        *("--quiet", "ls", "--selector", "month", "--resource-type", "model", "--resource-type", "seed"),
+        *("--output", "name"),
+        target=tmp_path,
+    )
+    assert status == 0, output
+    assert set(output.split()) == {
+        *("stg_trips", "stg_quarantine", "stg_load_audit", "fct_trips", "fct_trips_daily", "mart_monthly_revenue"),
+        *("mart_zone_flows", "mart_load_quality"),
+    }
 
 
 def test_a_query_that_fails_is_named_with_athenas_error(warehouse, boto):

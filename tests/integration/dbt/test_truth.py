@@ -20,7 +20,7 @@ from airflow_lakehouse_provider.config import Lakehouse
 from airflow_lakehouse_provider.month import Month
 from trips.arguments import MARKS, REASONS
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("dbt-truth")]
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
 MONTHS = [
     ("yellow", Month(2024, 11), "parquet"),  # the clocks go back

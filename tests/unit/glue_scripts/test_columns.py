@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
+pytest.importorskip("pyspark", reason="needs the extra 'local'")
+
 from trips.arguments import MARKS, REASONS
 from trips.audit import SCHEMA as AUDIT
 from trips.columns import RAW, TRIPS, canonical

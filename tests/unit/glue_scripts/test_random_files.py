@@ -8,11 +8,14 @@ import decimal
 import math
 from decimal import Decimal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("pyspark", reason="needs the extra 'local'")
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 pytestmark = pytest.mark.spark
 
@@ -142,8 +145,11 @@ def comparable(row):
     return tuple((name, 0.0 if row[name] == 0 else row[name]) for name in COLUMNS)
 
 
-# Few, as a load takes seconds; the same ones each time.
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+# A tenth of the profile's examples, as a load takes seconds; the same ones each time.
+EXAMPLES = settings.default.max_examples // 10
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_a_random_file(lake, case):
     table, names = case
