@@ -248,18 +248,18 @@ class Month:
         airflow.trigger(self.run_id, {"year": 2024, "month": number, "seconds": str(seconds), **conf})
 
     def is_in(self, state, seconds=120):
-        """The task's state; of an ended one the DAG run's too: a clear before that is Airflow's own race."""
+        """Wait for the task's state, and for the DAG run's when the task has ended: a clear before that is a race."""
         wanted = f"{state} {state if state in ('success', 'failed') else 'running'}"
         until(lambda: self._airflow.state(self.run_id) == wanted, seconds, f"{self.run_id} is {wanted}")
 
     def waits(self):
-        """Deferred, and its trigger runs: before that, a kill reaches no code at all."""
+        """Wait until it is deferred and its trigger runs: before that, a kill reaches no code at all."""
         self.is_in("deferred")
         logs = self._airflow.home / "logs"
         until(lambda: [*logs.glob(f"**/run_id={self.run_id}/**/*.trigger.*")], 60, f"{self.run_id}'s trigger runs")
 
     def runs(self):
-        """Oldest first."""
+        """Return the month's job runs, oldest first."""
         every = self._glue.get_job_runs(JobName=JOB)["JobRuns"]
         return [run for run in every if int(run["Arguments"]["--MONTH"]) == self._number][::-1]
 
@@ -310,7 +310,7 @@ def test_a_clear_of_a_month_that_succeeded_runs_it_again(airflow, glue):
 
 
 def test_a_clear_while_it_runs_leaves_one_writer(airflow, glue):
-    month = Month(airflow, glue, 3, 40)
+    month = Month(airflow, glue, 3, 20)
     month.waits()
     airflow.clear(month.run_id)
     until(lambda: month.states() == ["STOPPED", "SUCCEEDED"], 180, "the first is stopped, the second done")

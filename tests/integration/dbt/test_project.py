@@ -28,10 +28,10 @@ def built(warehouse):
 def test_a_first_build_of_more_than_100_partitions(built):
     for table in ("fct_trips", "fct_trips_daily", "mart_monthly_revenue", "mart_zone_flows"):
         assert len(built.partitions(table)) == 105
-        assert built.ask(
+        assert built.query(
             f"select count(*), count(distinct year * 100 + month), max(year), max(month) from {table}"
         ) == [("210" if table == "fct_trips" else "105", "105", "2018", "12")]
-    assert built.ask("select count(*), sum(rows_read), sum(loads) from mart_load_quality") == [("105", "210", "105")]
+    assert built.query("select count(*), sum(rows_read), sum(loads) from mart_load_quality") == [("105", "210", "105")]
 
 
 @pytest.mark.slow
@@ -41,17 +41,17 @@ def test_docs_are_generated_without_a_warning_and_describe_every_model_and_colum
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     catalog = json.loads((tmp_path / "catalog.json").read_text())
     assert catalog["errors"] is None
-    ours = {**manifest["nodes"], **manifest["sources"]}
-    described = [key for key, node in ours.items() if node["resource_type"] in ("model", "seed", "source")]
+    nodes = {**manifest["nodes"], **manifest["sources"]}
+    described = [key for key, node in nodes.items() if node["resource_type"] in ("model", "seed", "source")]
     found = {**catalog["nodes"], **catalog["sources"]}
     assert sorted(described) == sorted(found)
     for key in described:
-        assert ours[key]["description"], key
-        columns = {name.lower(): column["description"] for name, column in ours[key]["columns"].items()}
+        assert nodes[key]["description"], key
+        columns = {name.lower(): column["description"] for name, column in nodes[key]["columns"].items()}
         assert set(columns) == set(found[key]["columns"]), key
         assert all(columns.values()), key
-    for kind in ("macros", "exposures", "unit_tests"):
-        for key, node in manifest[kind].items():
+    for section in ("macros", "exposures", "unit_tests"):
+        for key, node in manifest[section].items():
             assert node["description"] or node["package_name"] != "nyc_taxi" or node["name"].startswith("test_"), key
     (exposure,) = manifest["exposures"].values()
     assert {f"model.nyc_taxi.{name}" for name in ("fct_trips", "fct_trips_daily", "mart_load_quality")} <= set(
@@ -83,14 +83,14 @@ def test_only_the_loads_since_the_last_build_are_read_and_written(built):
     before = {table: built.objects(table) for table in tables}
     built.dbt("run", select="fct_trips+")
     assert {table: built.objects(table) for table in tables} == before
-    status = built.ask("select rows_kept, rejected_total_missing, kept_share from mart_load_quality where year = 2013"
+    status = built.query("select rows_kept, rejected_total_missing, kept_share from mart_load_quality where year = 2013"
                        " and month = 2")  # fmt: skip
     assert status == [("0", "4", "0.0")]
 
 
 @pytest.mark.slow
 def test_a_month_in_scope_reads_only_its_own_bytes(built):
-    """Of three large months, one; beside it the audit and the dimensions, which are small."""
+    """One of three large months is read; the audit and the dimensions beside it are small."""
     for month in (1, 2, 3):
         built.cleaned.load(2020, month, [{}] * 40_000, at=8)
     built.dbt("run", select="fct_trips")
@@ -118,13 +118,13 @@ def test_months_at_once(built):
             )
         )
     assert [result["counts"] for result in results] == [{"success": 8}] * 4
-    assert built.ask("select month, count(*) from fct_trips where year = 2021 group by month order by month") == [
+    assert built.query("select month, count(*) from fct_trips where year = 2021 group by month order by month") == [
         *(("1", "1"), ("2", "2"), ("3", "3"), ("4", "4"))
     ]
-    assert built.ask(
+    assert built.query(
         "select month, sum(trips) from mart_zone_flows where year = 2021 group by month order by month"
     ) == [*(("1", "1"), ("2", "2"), ("3", "3"), ("4", "4"))]
-    assert not [name for (name,) in built.ask("show tables") if "tmp" in name or "__ha" in name]
+    assert not [name for (name,) in built.query("show tables") if "tmp" in name or "__ha" in name]
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.spark
         pytest.param("green", "2025-11", "parquet", marks=pytest.mark.slow),
     ],
 )
-def test_a_generated_month_comes_out_as_its_truth_says(lake, service, month, file_format):
+def test_a_generated_month_has_the_counts_of_its_truth(lake, service, month, file_format):
     path = sample_data.write(service, Month.parse(month), 2_000, lake.raw().parent, file_format=file_format)
     truth = json.loads(path.with_suffix(".truth.json").read_text())
     report = lake.load(service, month, path.name)
