@@ -1,19 +1,21 @@
-# make demo: two months through a real Airflow on this machine.  make test: the test suite.  Needs Python 3.11 or 3.12.
+# make demo: two months through a real Airflow on this machine.  Needs Python 3.11 or 3.12.
+# make test: the tests of every day, some ten minutes on two cores.  make test-all: every test; before a release.
 PYTHON ?= python3
 MONTHS ?=
 BIN    := .venv/bin
 UV     := $(BIN)/uv
 # MWAA's versions to test against: constraints/mwaa-<version>.txt
 COMPAT ?= 2.10.3 2.11.2 3.0.6 3.2.1 3.3.1
-# What of the unit tests must pass on the base dependencies alone, without the extra `local`
-COMPAT_TESTS := tests/unit --ignore=tests/unit/glue_scripts --ignore=tests/unit/demo \
-                --ignore=tests/unit/test_sample_data.py --ignore=tests/unit/test_architecture.py
+# Two workers, a file at a time, in the order of tests/conftest.py; the slowest tests and each folder's time at the end.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
+# The Airflow 2 whose scheduler and triggerer tests/e2e/test_kills.py runs besides Airflow 3's.
+AIRFLOW_2 := .venv-compat/2.10.3
 
-# What to say when an installation fails
+# The message of an installation that failed
 OFFLINE := { echo "The installation failed, its reason is above. The package registry must be reachable (pip's and uv's settings apply); then run make again."; exit 1; }
 
 export UV_PYTHON_DOWNLOADS := never
-.PHONY: demo test test-unit test-compat infra-test lint types format clean install
+.PHONY: demo test test-all test-unit test-compat infra-test lint types format clean install
 .DELETE_ON_ERROR:
 .PRECIOUS: .venv-compat/%/.installed
 
@@ -23,21 +25,25 @@ demo: install
 	$(BIN)/lakehouse demo $(foreach month,$(MONTHS),--month $(month))
 
 test: install
-	$(BIN)/pytest -n 2 --dist loadfile tests lakehouse-local/tests
+	$(PYTEST) -m "not slow" --hypothesis-profile quick tests lakehouse-local/tests
+
+# A test whose tool is missing (terraform, docker, the Airflow 2 of the kills) is skipped and gives the reason.
+test-all: install
+	-$(MAKE) $(AIRFLOW_2)/.installed
+	$(PYTEST) --hypothesis-profile thorough tests lakehouse-local/tests
 
 test-unit: .venv/.installed
-	$(BIN)/pytest tests/unit lakehouse-local/tests/unit
+	$(BIN)/pytest -m "not slow" --hypothesis-profile quick tests/unit lakehouse-local/tests/unit
 
+# The unit tests on the base dependencies alone, without the extra `local`: tests that need it are skipped.
 test-compat: $(foreach version,$(COMPAT),compat-$(version))
 
-# Of Airflow 2 also the kills in a real scheduler and triggerer; those of Airflow 3 are among `make test`.
-compat-%: .venv-compat/%/.installed install
-	.venv-compat/$*/bin/python -m pytest $(COMPAT_TESTS)
-	$(if $(filter 2.10.%,$*),LAKEHOUSE_AIRFLOW_PYTHON=$(CURDIR)/.venv-compat/$*/bin/python $(BIN)/pytest tests/e2e/test_kills.py)
+compat-%: .venv-compat/%/.installed
+	.venv-compat/$*/bin/python -m pytest -m "not slow" --hypothesis-profile quick tests/unit
 
 # Applies infra/terraform to a local AWS, runs a month on it, destroys it. Needs terraform; what is absent is skipped.
 infra-test: install
-	$(BIN)/pytest -m "infra or not infra" tests/infra
+	$(BIN)/pytest tests/infra
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ import os
 import shutil
 import tempfile
 
+from hypothesis import settings
+
 _home = tempfile.mkdtemp(prefix="lakehouse-local-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 
@@ -20,3 +22,7 @@ os.environ |= {
     "AWS_CONFIG_FILE": f"{_home}/aws-config",
     "AWS_SHARED_CREDENTIALS_FILE": f"{_home}/aws-credentials",
 }
+
+# `--hypothesis-profile quick`, as `make test` has it, and thorough, as `make test-all`.
+for _profile, _examples in {"quick": 20, "thorough": 200}.items():
+    settings.register_profile(_profile, max_examples=_examples)

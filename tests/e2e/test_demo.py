@@ -35,7 +35,7 @@ def demo(root, *options, **popen):
 
 
 def read_until(process, text):
-    """What it has printed when it prints the text."""
+    """Read the process's output until the text is in a line, and return it."""
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -45,15 +45,15 @@ def read_until(process, text):
 
 
 def processes_of(root):
-    """Processes that have the demo's root in their command, environment or working directory."""
+    """Return the processes that have the demo's root in their command, environment or working directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            seen = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            seen += os.readlink(entry / "cwd").encode()
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            text += os.readlink(entry / "cwd").encode()
         except OSError:
             continue
-        if str(root).encode() in seen and int(entry.name) != os.getpid():
+        if str(root).encode() in text and int(entry.name) != os.getpid():
             found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ")[:200]))
     return found
 
@@ -99,6 +99,7 @@ def test_a_month_runs_and_adds_up(root, tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_months_at_once_take_turns_in_glues_dbt(root, tmp_path):
     """dbt in Glue, deferred: the pool lets one month build at a time. LAKEHOUSE_MONTHS=4 runs more of them."""
     import boto3
@@ -130,19 +131,21 @@ def test_months_at_once_take_turns_in_glues_dbt(root, tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_corrupt_raw_file_fails_with_its_name(root):
     process = demo(root, "--month", "2024-01", "--break", "raw")
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "2024-01 yellow.clean failed" in printed
-    said = next(line for line in printed.splitlines() if "LoadError" in line)
-    assert "yellow_tripdata_2024-01.parquet cannot be read as Parquet" in said
+    message = next(line for line in printed.splitlines() if "LoadError" in line)
+    assert "yellow_tripdata_2024-01.parquet cannot be read as Parquet" in message
     log = Path(re.search(r"Its log: (\S+)", printed)[1])
     assert "cannot be read as Parquet" in log.read_text()
     # Nothing half-written: no table has an object.
     assert not list((root / "aws/nyc-taxi-cleaned").rglob("*.parquet"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_demo_leaves_no_process_behind(root):
     process = demo(root, "--month", "2024-01")
     read_until(process, "yellow.raw_file: running")

@@ -1,6 +1,7 @@
 """The Glue operator in a real Airflow, with its scheduler and triggerer: kills, clears and lost triggerers.
 
-In the Airflow beside the tests; with LAKEHOUSE_AIRFLOW_PYTHON in another one, as `make test-compat` has it for 2.10.
+In the Airflow beside the tests, and in an Airflow 2 where one is installed: `make test-all` installs it.
+LAKEHOUSE_AIRFLOW_PYTHON is the Python of another Airflow 2.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -20,7 +20,8 @@ pytest.importorskip("moto", reason="needs the extra 'local'")
 
 pytestmark = pytest.mark.e2e
 
-PYTHON = os.environ.get("LAKEHOUSE_AIRFLOW_PYTHON", sys.executable)
+CHECKOUT = Path(__file__).parents[2]
+AIRFLOW_2 = os.environ.get("LAKEHOUSE_AIRFLOW_PYTHON") or str(CHECKOUT / ".venv-compat/2.10.3/bin/python")
 ROLE = "arn:aws:iam::123456789012:role/glue"
 JOB = "months"
 SCRIPT = """
@@ -47,7 +48,7 @@ with DAG("months", schedule=None, start_date=datetime(2024, 1, 1), max_active_ru
         job_poll_interval=1,
     )
 """
-# What the REST API of Airflow 3 does, for Airflow 2: by its own functions, in its own Python.
+# The actions of Airflow 3's REST API, for Airflow 2: by its own functions, in its own Python.
 ACTIONS = """
 import json, sys
 from airflow.models import DagBag, DagRun, TaskInstance
@@ -70,16 +71,17 @@ with create_session() as session:
 """
 
 
-def until(true, seconds, what):
+def until(condition, seconds, text):
+    """Wait until the condition holds; after so many seconds fail with the text of what did not happen."""
     deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.3)
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {text}"
+        time.sleep(0.1)
     return found
 
 
 class Airflow3:
-    """The demo's Airflow, asked by its REST API."""
+    """The demo's Airflow, controlled through its REST API."""
 
     def __init__(self, root, dags, environment):
         from airflow_lakehouse_provider.demo.airflow import Airflow
@@ -120,7 +122,7 @@ class Airflow3:
 
 
 class Airflow2:
-    """Scheduler and triggerer of an Airflow 2, asked by its own Python."""
+    """Scheduler and triggerer of an Airflow 2, controlled through its own Python."""
 
     def __init__(self, root, dags, environment):
         from airflow_lakehouse_provider.demo.processes import Service, free_ports
@@ -133,7 +135,7 @@ class Airflow2:
         self._environment = {
             **kept,
             **environment,
-            "PATH": f"{Path(PYTHON).parent}:{os.environ['PATH']}",  # where its executor finds `airflow`
+            "PATH": f"{Path(AIRFLOW_2).parent}:{os.environ['PATH']}",  # where its executor finds `airflow`
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -144,10 +146,10 @@ class Airflow2:
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         }
-        migrate = [PYTHON, "-m", "airflow", "db", "migrate"]
+        migrate = [AIRFLOW_2, "-m", "airflow", "db", "migrate"]
         subprocess.run(migrate, env=self._environment, check=True, capture_output=True, timeout=300)
         self._service = lambda name, log: Service(
-            name, [PYTHON, "-m", "airflow", name], environment=self._environment, log=self.home / log
+            name, [AIRFLOW_2, "-m", "airflow", name], environment=self._environment, log=self.home / log
         )
         self._services = [self._service("scheduler", "scheduler.log"), self._service("triggerer", "triggerer.log")]
         self._actions = root / "actions.py"
@@ -156,7 +158,7 @@ class Airflow2:
 
     def _dag_is_there(self):
         listed = subprocess.run(
-            [PYTHON, "-m", "airflow", "dags", "list", "-o", "json"],
+            [AIRFLOW_2, "-m", "airflow", "dags", "list", "-o", "json"],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -165,7 +167,7 @@ class Airflow2:
         return '"months"' in listed.stdout
 
     def _act(self, action, run_id, conf=None):
-        command = [PYTHON, str(self._actions), action, run_id, json.dumps(conf)]
+        command = [AIRFLOW_2, str(self._actions), action, run_id, json.dumps(conf)]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout.rpartition("STATE ")[2].strip()
@@ -192,8 +194,17 @@ class Airflow2:
             service.stop()
 
 
+@pytest.fixture(scope="module", params=[Airflow3, pytest.param(Airflow2, marks=pytest.mark.slow)])
+def version(request):
+    """The class of the Airflow under test."""
+    if request.param is Airflow2 and not Path(AIRFLOW_2).is_file():
+        pytest.skip(f"there is no Airflow 2 at {AIRFLOW_2}: `make test-all` installs it")
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory):
+def aws(version, tmp_path_factory):
+    """A local AWS for each Airflow."""
     from lakehouse_local import LocalAws
 
     with LocalAws(tmp_path_factory.mktemp("aws") / "root") as local:
@@ -214,7 +225,7 @@ def glue(aws):
 
 
 @pytest.fixture(scope="module")
-def airflow(aws, glue, tmp_path_factory):
+def airflow(version, aws, glue, tmp_path_factory):
     root = tmp_path_factory.mktemp("airflow")
     (root / "dags").mkdir()
     (root / "dags" / "months.py").write_text(textwrap.dedent(DAG))
@@ -224,15 +235,7 @@ def airflow(aws, glue, tmp_path_factory):
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "4",
     }
-    version = subprocess.run(
-        [PYTHON, "-c", "from importlib.metadata import version; print(version('apache-airflow'))"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
-    kind = Airflow2 if version.startswith("2.") else Airflow3
-    running = kind(root, root / "dags", environment)
+    running = version(root, root / "dags", environment)
     yield running
     running.stop()
 
@@ -245,18 +248,18 @@ class Month:
         airflow.trigger(self.run_id, {"year": 2024, "month": number, "seconds": str(seconds), **conf})
 
     def is_in(self, state, seconds=120):
-        """The task's state; of an ended one the DAG run's too: a clear before that is Airflow's own race."""
+        """Wait for the task's state, and for the DAG run's when the task has ended: a clear before that is a race."""
         wanted = f"{state} {state if state in ('success', 'failed') else 'running'}"
         until(lambda: self._airflow.state(self.run_id) == wanted, seconds, f"{self.run_id} is {wanted}")
 
     def waits(self):
-        """Deferred, and its trigger runs: before that, a kill reaches no code at all."""
+        """Wait until it is deferred and its trigger runs: before that, a kill reaches no code at all."""
         self.is_in("deferred")
         logs = self._airflow.home / "logs"
         until(lambda: [*logs.glob(f"**/run_id={self.run_id}/**/*.trigger.*")], 60, f"{self.run_id}'s trigger runs")
 
     def runs(self):
-        """Oldest first."""
+        """Return the month's job runs, oldest first."""
         every = self._glue.get_job_runs(JobName=JOB)["JobRuns"]
         return [run for run in every if int(run["Arguments"]["--MONTH"]) == self._number][::-1]
 
@@ -265,7 +268,7 @@ class Month:
 
 
 def kill_the_triggerer(home):
-    """With -9, and whatever runs triggers for it."""
+    """Send SIGKILL to the triggerer and to the processes that run triggers for it."""
     killed = 0
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -288,6 +291,7 @@ def test_mark_failed_while_deferred_stops_the_run(airflow, glue):
     month.is_in("failed")
 
 
+@pytest.mark.slow
 def test_mark_failed_while_a_worker_waits_stops_the_run(airflow, glue):
     month = Month(airflow, glue, 5, 120, deferrable=False)
     until(lambda: month.states() == ["RUNNING"], 120, "the run runs")
@@ -296,6 +300,7 @@ def test_mark_failed_while_a_worker_waits_stops_the_run(airflow, glue):
     month.is_in("failed")
 
 
+@pytest.mark.slow
 def test_a_clear_of_a_month_that_succeeded_runs_it_again(airflow, glue):
     month = Month(airflow, glue, 2, 0)
     month.is_in("success")
@@ -305,7 +310,7 @@ def test_a_clear_of_a_month_that_succeeded_runs_it_again(airflow, glue):
 
 
 def test_a_clear_while_it_runs_leaves_one_writer(airflow, glue):
-    month = Month(airflow, glue, 3, 40)
+    month = Month(airflow, glue, 3, 20)
     month.waits()
     airflow.clear(month.run_id)
     until(lambda: month.states() == ["STOPPED", "SUCCEEDED"], 180, "the first is stopped, the second done")
@@ -314,6 +319,7 @@ def test_a_clear_while_it_runs_leaves_one_writer(airflow, glue):
     month.is_in("success")
 
 
+@pytest.mark.slow
 def test_a_triggerer_that_is_killed_stops_nothing(airflow, glue):
     month = Month(airflow, glue, 4, 20)
     month.waits()

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("moto", reason="needs the extra 'local'")
 pytest.importorskip("pyspark", reason="needs the extra 'local'")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.spark]
 
 CHECKOUT = Path(__file__).parents[2]
 SECRET = "s3cr3tOfTheConnection"

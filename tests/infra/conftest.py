@@ -94,14 +94,6 @@ class Terraform:
         return {name: each["value"] for name, each in json.loads(self("output", "-json").stdout).items()}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "infra" in (config.option.markexpr or ""):
-        return
-    for item in items:
-        if item.get_closest_marker("infra"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes: `make infra-test` runs it"))
-
-
 @pytest.fixture(scope="session")
 def terraform_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment in which terraform finds its provider without a registry."""

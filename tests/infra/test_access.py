@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from .grants import Grants, excuses
 from .month import Month, lakehouse_yaml
 
-pytestmark = [pytest.mark.infra, pytest.mark.spark, pytest.mark.xdist_group("access")]
+pytestmark = [pytest.mark.slow, pytest.mark.infra, pytest.mark.spark]
 
 ENFORCE_IAM = True
 ARN = "arn:aws:iam::123456789012:role/"

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_lakehouse_provider.mwaa.bundle import AIRFLOW, PLUGINS, REQUIREMENTS
 
-pytestmark = [pytest.mark.infra, pytest.mark.xdist_group("mwaa-install")]
+pytestmark = [pytest.mark.slow, pytest.mark.infra]
 
 PLACE = "/usr/local/airflow/plugins/"
 # A DAG of another lakehouse's: no taxi in it.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.infra, pytest.mark.e2e, pytest.mark.spark]
+pytestmark = [pytest.mark.slow, pytest.mark.infra, pytest.mark.e2e, pytest.mark.spark]
 
 
 def _programs():

@@ -13,7 +13,7 @@ import yaml
 
 from .month import Month, lakehouse_yaml
 
-pytestmark = [pytest.mark.infra, pytest.mark.xdist_group("terraform")]
+pytestmark = [pytest.mark.slow, pytest.mark.infra]
 
 
 def resources(module):

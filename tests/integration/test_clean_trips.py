@@ -1,4 +1,4 @@
-"""The Glue script as users have it: a job of the local AWS, started over HTTP, crawled and asked through Athena."""
+"""The Glue script as users have it: a job of the local AWS, started over HTTP, crawled and queried through Athena."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import s3_objects
 
 pytestmark = pytest.mark.spark
 
-# The cleaned zone as the data's users were promised it
+# The cleaned zone's columns, which its readers rely on
 TRIPS = """
     trip_id string, vendor_id int, pickup_at timestamp, dropoff_at timestamp, passenger_count int, trip_distance double,
     rate_code_id int, store_and_fwd_flag string, pickup_location_id int, dropoff_location_id int, payment_type_id int,
@@ -102,7 +102,7 @@ def months(local_aws, boto, repository):
     return Months(local_aws, boto, repository)
 
 
-def test_a_month_ends_up_in_athena_as_its_truth_says(months, tmp_path):
+def test_a_month_ends_up_in_athena_with_the_counts_of_its_truth(months, tmp_path):
     service, month = "green", Month(2025, 2)
     path = sample_data.write(service, month, 3_000, tmp_path)
     truth = json.loads(path.with_suffix(".truth.json").read_text())
@@ -117,7 +117,7 @@ def test_a_month_ends_up_in_athena_as_its_truth_says(months, tmp_path):
 
     months.crawl()
     promised = dict(column.strip().rsplit(" ", 1) for column in TRIPS.replace("(10,2)", "(10;2)").split(","))
-    promised = {name: of.replace(";", ",") for name, of in promised.items()}
+    promised = {name: type_.replace(";", ",") for name, type_ in promised.items()}
     assert months.columns("trips") == (promised, ["service", "year", "month"])
     quarantine = {**promised, "reasons": "array<string>", "raw_row": "string"}
     assert months.columns("quarantine_trips") == (quarantine, ["service", "year", "month"])
@@ -143,6 +143,7 @@ def test_a_month_ends_up_in_athena_as_its_truth_says(months, tmp_path):
     assert months.query("select count(*) from trips where is_reversal") == [[str(truth["reversals"])]]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_leaves_the_month_as_it_was(months, tmp_path):
     service, month = "yellow", Month(2024, 3)
     months.upload(sample_data.write(service, month, 150_000, tmp_path), service, month)
@@ -171,7 +172,7 @@ def test_a_run_that_is_stopped_leaves_the_month_as_it_was(months, tmp_path):
         ),
     ],
 )
-def test_what_a_run_that_cannot_be_says_in_its_error_message(months, arguments, sentence):
+def test_the_error_message_of_a_run_that_cannot_be(months, arguments, sentence):
     before = months.objects()
     run = months.ended(months.start("yellow", Month(2019, 5), **arguments))
     assert run["JobRunState"] == "FAILED"

@@ -24,8 +24,6 @@ pytest.importorskip("airflow")
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
-pytestmark = pytest.mark.xdist_group("dbt-operator")
-
 DBT = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(Path(__file__).parents[2] / ".venv-dbt/bin/dbt")
 # How often the test of kills kills; 50 is what was promised.
 KILLS = int(os.environ.get("LAKEHOUSE_KILLS", "6"))
@@ -165,7 +163,10 @@ def pack(folder, archive, top=""):
             packed.write(folder / name, f"{top}{name}")
 
 
-@pytest.mark.parametrize("source", ["zip", "s3 zip", "s3 prefix", "read-only directory"])
+@pytest.mark.parametrize(
+    "source",
+    ["s3 zip", *(pytest.param(each, marks=pytest.mark.slow) for each in ("zip", "s3 prefix", "read-only directory"))],
+)
 def test_projects_from_everywhere(worker, boto, tmp_path, source):
     if source == "read-only directory":
         for folder in (worker.project / "models", worker.project):
@@ -202,6 +203,7 @@ def test_the_second_task_does_not_parse_again(worker):
     assert not parsed(vars={"amount": 1})
 
 
+@pytest.mark.slow
 def test_packages_are_installed_once_beside_a_read_only_project(worker, tmp_path):
     package = tmp_path / "shared"
     (package / "macros").mkdir(parents=True)
@@ -321,6 +323,7 @@ def test_the_secret_is_nowhere(worker, task, boto, database):
     assert SECRET not in log
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_kill(worker, task, boto, database):
     """At random moments: on_kill, kill -9 of the worker, of dbt."""
     for number in range(2):

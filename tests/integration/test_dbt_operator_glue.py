@@ -17,8 +17,6 @@ from airflow_lakehouse_provider._airflow.compat import AirflowException, Airflow
 from airflow_lakehouse_provider.dbt.library import library
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
-pytestmark = pytest.mark.xdist_group("dbt-glue")
-
 FILES = {
     "dbt_project.yml": "name: shop\nconfig-version: 2\nprofile: shop\nmodels: {shop: {+materialized: table}}\n",
     "models/orders.sql": "select 1 as id, 2 as amount",
@@ -138,12 +136,14 @@ def test_the_same_result_failure_and_retry(task, boto, job):
     assert log["metadata"]["invocation_id"] == result["invocation_id"]
 
 
+@pytest.mark.slow
 def test_failing_tests_are_permanent_in_glue_too(task):
     (task.project / "models/orders.sql").write_text("select 1 as id, 2 as amount union all select 1, 3")
     with pytest.raises(AirflowFailException, match=r"^1 of 1 test failed: unique_orders_id \(1 row\)"):
         task(1, select="orders", deferrable=False)
 
 
+@pytest.mark.slow
 def test_a_kill_stops_run_and_queries(task, boto, job, database, monkeypatch):
     monkeypatch.setattr("airflow_lakehouse_provider._airflow.kill._is_killed", _yes)
     (task.project / "models/slow.sql").write_text(

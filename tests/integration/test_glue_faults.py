@@ -35,7 +35,9 @@ end = time.monotonic() + float(args.get("--seconds", "0"))
 while time.monotonic() < end and not pathlib.Path(args.get("--unless", "/nowhere")).exists():
     time.sleep(0.05)
 """
-MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["here", "deferred"])
+MODES = pytest.mark.parametrize(
+    "deferrable", [pytest.param(False, id="here", marks=pytest.mark.slow), pytest.param(True, id="deferred")]
+)
 # An outage lasts; botocore's own resends (four, of the calls that may be resent) do not outlive these.
 OUTAGE = {"fault": "refuse", "service": "glue", "times": None, "lasts": 3.0}
 

@@ -287,6 +287,7 @@ class Lives(RuleBasedStateMachine):
             assert later["StartedOn"] >= earlier["CompletedOn"], self.report()
 
 
+@pytest.mark.slow
 def test_one_writer_and_nothing_forgotten(own_aws, tmp_path_factory):
     s3 = own_aws.client("s3")
     s3.create_bucket(Bucket="lives")

@@ -106,6 +106,7 @@ def test_the_wheel_of_the_local_aws_holds_its_package_alone(local_wheel):
     assert not [name for name in names if name.endswith(".pyc") or "/tests/" in name]
 
 
+@pytest.mark.slow
 def test_a_wheel_by_way_of_the_sdist_holds_the_same(used_checkout, wheel, tmp_path):
     source = unpacked(build("sdist", used_checkout, tmp_path / "sdist"), tmp_path / "unpacked")
     assert not (source / "lakehouse-local").exists()

@@ -102,6 +102,7 @@ def test_a_session_is_over_when_it_says(aws, session):
         athena.list_work_groups()
 
 
+@pytest.mark.slow
 def test_a_run_outlives_its_role_session(operator, role):
     roles = {"role_arn": role, "assume_role_kwargs": {"DurationSeconds": SECONDS}}
     result = operator(extra={**roles, "config_kwargs": {"parameter_validation": False}}).execute({})
@@ -109,6 +110,7 @@ def test_a_run_outlives_its_role_session(operator, role):
     assert result["elapsed_seconds"] > 2 * SECONDS
 
 
+@pytest.mark.slow
 def test_keys_that_nobody_renews_end_the_run_by_their_name(operator, session):
     keys = session()
     static = operator(

@@ -144,3 +144,19 @@ def test_docstrings_begin_with_what_a_thing_is_or_does() -> None:
         if isinstance(node, kinds) and (text := ast.get_docstring(node)) and OLD_OPENINGS.match(text)
     }
     assert found == {}
+
+
+def test_make_test_and_make_test_all_together_run_every_test() -> None:
+    """`make test-all` deselects nothing, and `make test` nothing but what is slow."""
+    makefile = (ROOT / "Makefile").read_text()
+    shared = re.findall(r"^PYTEST := \$\(BIN\)/pytest (.*)$", makefile, re.M)
+    recipes = dict(re.findall(r"^(test|test-all): install\n(?:\t-.*\n)?\t\$\(PYTEST\) (.*)$", makefile, re.M))
+    assert len(shared) == 1
+    assert not re.search(r"(^|\s)(-k|-m|--ignore|--ignore-glob|--deselect|-x|--maxfail)\b", shared[0])
+    assert recipes == {
+        "test": '-m "not slow" --hypothesis-profile quick tests lakehouse-local/tests',
+        "test-all": "--hypothesis-profile thorough tests lakehouse-local/tests",
+    }
+    assert [
+        name_of(path) for path in TESTS if "collect_ignore" in path.read_text() and path.name == "conftest.py"
+    ] == []

@@ -174,6 +174,7 @@ WRITES = [
 WRITES_LOGS = [allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], "*")]
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_job_does_what_its_role_may_and_no_more(lake):
     s3 = lake.client("s3")

@@ -61,11 +61,11 @@ def arrow(types):
             "array<string>": pa.list_(pa.string()),
         },
     }
-    return pa.schema([(name, known[of]) for name, of in types.items()])
+    return pa.schema([(name, known[type_]) for name, type_ in types.items()])
 
 
 class CleanedZone:
-    """What the Glue job writes and the crawler catalogues, in little."""
+    """A small cleaned zone, as the Glue job writes it and the crawler catalogues it."""
 
     def __init__(self, boto, database):
         self.database, self.bucket = database, f"cleaned-{uuid.uuid4().hex[:12]}"
@@ -75,8 +75,12 @@ class CleanedZone:
         self._table("quarantine_trips", QUARANTINED, PARTITION)
         self._table("load_audit", AUDIT, [])
 
-    def load(self, year, month, trips, *, service="yellow", rejected=0, status="committed", says=None, at=0):
-        """One run: `trips` rows differing from the usual one, `says` of the audit instead of the truth."""
+    def load(self, year, month, trips, *, service="yellow", rejected=0, status="committed", audit=None, at=0):
+        """Write one run of a month and return its id.
+
+        :param trips: the rows, each as its differences from the usual one
+        :param audit: values of the audit row in place of the true ones
+        """
         run_id = f"jr_{uuid.uuid4().hex[:16]}"
         loaded = datetime.datetime(2024, 6, 1, 12, at)
         start = datetime.datetime(year, month, 3, 10, 0)
@@ -101,7 +105,7 @@ class CleanedZone:
         for table, types, content in (("trips", TRIP, rows), ("quarantine_trips", QUARANTINED, bad)):
             self._write(f"{table}/{partition}/part-{run_id}.parquet", content, types)
             self._partition(table, partition, [service, f"{year:04d}", f"{month:02d}"])
-        audit = {
+        row = {
             **{"service": service, "year": f"{year:04d}", "month": f"{month:02d}", "run_id": run_id, "status": status},
             **{"source_file": "s3://raw/file.parquet", "rows_read": len(rows) + rejected, "rows_kept": len(rows)},
             **{"rows_quarantined": rejected, "rejected_total_missing": rejected, "started_at": loaded},
@@ -109,7 +113,7 @@ class CleanedZone:
             "committed_at": loaded if status == "committed" else None,
         }
         if status != "never committed":
-            self._write(f"load_audit/{run_id}.parquet", [{**audit, **(says or {})}], AUDIT)
+            self._write(f"load_audit/{run_id}.parquet", [{**row, **(audit or {})}], AUDIT)
         return run_id
 
     def forget(self, run_id):
@@ -126,7 +130,7 @@ class CleanedZone:
 
     def _storage(self, folder, types):
         return {
-            "Columns": [{"Name": name, "Type": of} for name, of in types.items()],
+            "Columns": [{"Name": name, "Type": type_} for name, type_ in types.items()],
             "Location": f"s3://{self.bucket}/{folder}/",
             "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
             "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -156,7 +160,7 @@ class CleanedZone:
 
 
 class Warehouse:
-    """dbt's side: runs it, and asks Athena what came out."""
+    """The marts of one database: runs dbt, and queries the result through Athena."""
 
     def __init__(self, local_aws, boto, cleaned, marts, project):
         self._local, self._boto, self.cleaned, self.marts = local_aws, boto, cleaned, marts
@@ -183,7 +187,7 @@ class Warehouse:
         return operator.execute({})
 
     def by_hand(self, *words, target, **variables):
-        """dbt from a shell, with the project's own profile; its exit status and what it printed."""
+        """Run dbt as from a shell, with the project's own profile; return its exit status and its output."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DBT_"))},
             **self._local.environment,
@@ -198,15 +202,15 @@ class Warehouse:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    def ask(self, sql):
-        """The rows of a query, as texts."""
+    def query(self, sql):
+        """Return the rows of a query, as texts."""
         athena = self._boto("athena")
         execution = athena.start_query_execution(
             QueryString=sql,
             QueryExecutionContext={"Database": self.marts},
             ResultConfiguration={"OutputLocation": f"s3://{self.results}/"},
         )["QueryExecutionId"]
-        # GetQueryExecution holds while a query runs: no sleep is needed.
+        # The local AWS answers GetQueryExecution when the query has ended: no sleep is needed.
         while True:
             status = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
             if status["State"] not in ("QUEUED", "RUNNING"):
@@ -216,7 +220,7 @@ class Warehouse:
         return [tuple(cell.get("VarCharValue") for cell in row["Data"]) for row in rows]
 
     def queries(self, node):
-        """What dbt has asked Athena for a node whose name begins so, the last first."""
+        """Return dbt's query executions for a node whose name begins so, the last first."""
         athena = self._boto("athena")
         ids = [
             each
@@ -231,12 +235,12 @@ class Warehouse:
         return [each for each in found if f".nyc_taxi.{node}" in each["Query"] and self.marts in each["Query"]]
 
     def scanned_for(self, model):
-        """Bytes that the model's own query scanned when it was built last."""
+        """Return the bytes that the model's own query scanned when it was built last."""
         made = [each for each in self.queries(f'{model}"') if "create table" in each["Query"]]
         return made[0]["Statistics"]["DataScannedInBytes"]
 
     def objects(self, table, partition=""):
-        """Key and ETag of every object of a table's partition."""
+        """Return key and ETag of every object of a table's partition."""
         pages = self._boto("s3").get_paginator("list_objects_v2").paginate(Bucket=self.data)
         found = (item for page in pages for item in page.get("Contents", ()))
         return {item["Key"]: item["ETag"] for item in found if f"/{table}/" in item["Key"] and partition in item["Key"]}

@@ -13,8 +13,6 @@ import pytest
 
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
 
-pytestmark = pytest.mark.xdist_group("dbt-months")
-
 NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 JANUARY = {"year": 2024, "month": 1}
 FEBRUARY = {"year": "2024", "month": "02"}
@@ -41,7 +39,7 @@ def test_a_month_is_built_and_passes_its_tests(warehouse):
     (fact,) = [node for node in result["nodes"] if node["unique_id"] == "model.nyc_taxi.fct_trips"]
     assert fact["query_id"]
     assert warehouse.partitions("fct_trips") == [("2024", "1")]
-    assert warehouse.ask(
+    assert warehouse.query(
         "select pickup_location_id, vendor_id, payment_type_id, is_reversal, is_suspect, is_airport_trip,"
         " duration_minutes, average_mph, tip_share, pickup_date, total_amount"
         " from fct_trips order by duration_minutes, vendor_id, payment_type_id, total_amount"
@@ -53,7 +51,7 @@ def test_a_month_is_built_and_passes_its_tests(warehouse):
         ("132", "2", "2", "false", "false", "true", "12.0", "12.5", None, "2024-01-03", "13.50"),
         ("132", "2", "1", "false", "true", "true", "810.0", "0.18518518518518517", "0.2", "2024-01-03", "13.50"),
     ]
-    assert warehouse.ask(
+    assert warehouse.query(
         "select service, pickup_borough, payment_type, trips, reversals, fare_amount, tip_amount, tolls_amount,"
         " total_amount, average_distance, average_minutes, year, month"
         " from mart_monthly_revenue order by pickup_borough, payment_type"
@@ -65,14 +63,16 @@ def test_a_month_is_built_and_passes_its_tests(warehouse):
 
 
 def test_the_dimensions(warehouse):
-    assert warehouse.ask("select count(*), count(distinct location_id), min(location_id) from dim_zone") == [
+    assert warehouse.query("select count(*), count(distinct location_id), min(location_id) from dim_zone") == [
         ("266", "266", "-1")
     ]
-    assert warehouse.ask("select borough, zone from dim_zone where location_id in (264, 265) order by location_id") == [
+    assert warehouse.query(
+        "select borough, zone from dim_zone where location_id in (264, 265) order by location_id"
+    ) == [
         ("Unknown", "N/A"),
         ("N/A", "Outside of NYC"),
     ]
-    assert warehouse.ask(
+    assert warehouse.query(
         "select date_day, day_name, federal_holiday from dim_date"
         " where year = 2024 and federal_holiday is not null order by date_day"
     ) == [
@@ -89,7 +89,7 @@ def test_the_dimensions(warehouse):
         ("2024-12-25", "Wednesday", "Christmas Day"),
     ]
     # Every day once, without a gap, leap days included.
-    assert warehouse.ask(
+    assert warehouse.query(
         "select min(date_day), day(max(date_day)), count(*) - date_diff('day', min(date_day), max(date_day))"
         " from dim_date"
     ) == [("2009-01-01", "31", "1")]
@@ -109,7 +109,7 @@ def test_a_second_month_is_built_while_the_first_is_tested_and_leaves_it_alone(w
 
     assert {table: warehouse.objects(table, "month=1/") for table in before} == before
     assert warehouse.partitions("fct_trips") == [("2024", "1"), ("2024", "2")]
-    assert warehouse.ask("select year, month, count(*) from fct_trips group by 1, 2 order by 2") == [
+    assert warehouse.query("select year, month, count(*) from fct_trips group by 1, 2 order by 2") == [
         ("2024", "1", "6"),
         ("2024", "2", "4"),
     ]
@@ -124,12 +124,14 @@ def test_a_rerun_of_one_month_replaces_that_month_and_nothing_else(warehouse):
     assert result["counts"] == {"success": 4}
     assert warehouse.objects("fct_trips", "month=2/") == february
     assert not warehouse.objects("fct_trips", "month=1/").keys() & january.keys()
-    assert warehouse.ask("select month, count(*), max(trip_distance) from fct_trips group by month order by month") == [
+    assert warehouse.query(
+        "select month, count(*), max(trip_distance) from fct_trips group by month order by month"
+    ) == [
         ("1", "3", "7.0"),
         ("2", "4", "3.5"),
     ]
     # Nothing temporary stays behind.
-    assert not [name for name in warehouse.ask("show tables") if "tmp" in name[0]]
+    assert not [name for name in warehouse.query("show tables") if "tmp" in name[0]]
 
 
 def test_the_gate_of_all_months(warehouse):
@@ -138,8 +140,8 @@ def test_the_gate_of_all_months(warehouse):
 
 
 def test_a_gate_that_fails_names_its_tests_and_is_not_tried_again(warehouse):
-    says = {"rows_kept": 5, "rows_read": 9}
-    run = warehouse.cleaned.load(2024, 2, [{}, {"trip_id": "twice"}, {"trip_id": "twice"}], at=20, says=says)
+    audit = {"rows_kept": 5, "rows_read": 9}
+    run = warehouse.cleaned.load(2024, 2, [{}, {"trip_id": "twice"}, {"trip_id": "twice"}], at=20, audit=audit)
     warehouse.dbt("run", vars=FEBRUARY, select="fct_trips")
     with pytest.raises(AirflowFailException) as raised:
         warehouse.dbt("test", vars={**FEBRUARY, "minimum_rows": 10_000}, select="fct_trips", flags=NO_UNIT_TESTS)
@@ -163,6 +165,25 @@ def test_a_month_that_became_empty_becomes_empty_here_too(warehouse):
     assert warehouse.partitions("fct_trips") == warehouse.partitions("mart_monthly_revenue") == [("2024", "1")]
     assert not warehouse.objects("fct_trips", "month=2/")
     assert warehouse.objects("fct_trips", "month=1/") == january
+
+
+def test_unit_tests_pass(warehouse, tmp_path):
+    status, output = warehouse.by_hand("test", "--select", "test_type:unit", target=tmp_path)
+    assert status == 0, output
+    assert "Done. PASS=14 WARN=0 ERROR=0 SKIP=0" in output
+
+
+def test_the_selector_for_months_has_neither_seeds_nor_dimensions(warehouse, tmp_path):
+    status, output = warehouse.by_hand(
+        *("--quiet", "ls", "--selector", "month", "--resource-type", "model", "--resource-type", "seed"),
+        *("--output", "name"),
+        target=tmp_path,
+    )
+    assert status == 0, output
+    assert set(output.split()) == {
+        *("stg_trips", "stg_quarantine", "stg_load_audit", "fct_trips", "fct_trips_daily", "mart_monthly_revenue"),
+        *("mart_zone_flows", "mart_load_quality"),
+    }
 
 
 def test_a_query_that_fails_is_named_with_athenas_error(warehouse, boto):

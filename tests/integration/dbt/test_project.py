@@ -1,4 +1,4 @@
-"""What the dbt project promises of itself: unit tests, contracts, docs, freshness, many months, months at once."""
+"""The dbt project's contracts, docs, freshness, many months, and months at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from decimal import Decimal
 
 import pytest
 import yaml
-
-pytestmark = pytest.mark.xdist_group("dbt-project")
 
 NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 NO_TESTS = ["--exclude-resource-type", "test", *NO_UNIT_TESTS]
@@ -26,38 +24,34 @@ def built(warehouse):
     return warehouse
 
 
+@pytest.mark.slow
 def test_a_first_build_of_more_than_100_partitions(built):
     for table in ("fct_trips", "fct_trips_daily", "mart_monthly_revenue", "mart_zone_flows"):
         assert len(built.partitions(table)) == 105
-        assert built.ask(
+        assert built.query(
             f"select count(*), count(distinct year * 100 + month), max(year), max(month) from {table}"
         ) == [("210" if table == "fct_trips" else "105", "105", "2018", "12")]
-    assert built.ask("select count(*), sum(rows_read), sum(loads) from mart_load_quality") == [("105", "210", "105")]
+    assert built.query("select count(*), sum(rows_read), sum(loads) from mart_load_quality") == [("105", "210", "105")]
 
 
-def test_unit_tests_pass(built, tmp_path):
-    status, output = built.by_hand("test", "--select", "test_type:unit", target=tmp_path)
-    assert status == 0, output
-    assert "Done. PASS=14 WARN=0 ERROR=0 SKIP=0" in output
-
-
+@pytest.mark.slow
 def test_docs_are_generated_without_a_warning_and_describe_every_model_and_column(built, tmp_path):
     status, output = built.by_hand("--warn-error", "docs", "generate", target=tmp_path)
     assert status == 0, output  # a warning of dbt's would be an error
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     catalog = json.loads((tmp_path / "catalog.json").read_text())
     assert catalog["errors"] is None
-    ours = {**manifest["nodes"], **manifest["sources"]}
-    described = [key for key, node in ours.items() if node["resource_type"] in ("model", "seed", "source")]
+    nodes = {**manifest["nodes"], **manifest["sources"]}
+    described = [key for key, node in nodes.items() if node["resource_type"] in ("model", "seed", "source")]
     found = {**catalog["nodes"], **catalog["sources"]}
     assert sorted(described) == sorted(found)
     for key in described:
-        assert ours[key]["description"], key
-        columns = {name.lower(): column["description"] for name, column in ours[key]["columns"].items()}
+        assert nodes[key]["description"], key
+        columns = {name.lower(): column["description"] for name, column in nodes[key]["columns"].items()}
         assert set(columns) == set(found[key]["columns"]), key
         assert all(columns.values()), key
-    for kind in ("macros", "exposures", "unit_tests"):
-        for key, node in manifest[kind].items():
+    for section in ("macros", "exposures", "unit_tests"):
+        for key, node in manifest[section].items():
             assert node["description"] or node["package_name"] != "nyc_taxi" or node["name"].startswith("test_"), key
     (exposure,) = manifest["exposures"].values()
     assert {f"model.nyc_taxi.{name}" for name in ("fct_trips", "fct_trips_daily", "mart_load_quality")} <= set(
@@ -65,6 +59,7 @@ def test_docs_are_generated_without_a_warning_and_describe_every_model_and_colum
     )
 
 
+@pytest.mark.slow
 def test_only_the_loads_since_the_last_build_are_read_and_written(built):
     tables = ("fct_trips", "fct_trips_daily", "mart_monthly_revenue", "mart_zone_flows")
     before = {table: built.objects(table) for table in tables}
@@ -88,13 +83,14 @@ def test_only_the_loads_since_the_last_build_are_read_and_written(built):
     before = {table: built.objects(table) for table in tables}
     built.dbt("run", select="fct_trips+")
     assert {table: built.objects(table) for table in tables} == before
-    status = built.ask("select rows_kept, rejected_total_missing, kept_share from mart_load_quality where year = 2013"
+    status = built.query("select rows_kept, rejected_total_missing, kept_share from mart_load_quality where year = 2013"
                        " and month = 2")  # fmt: skip
     assert status == [("0", "4", "0.0")]
 
 
+@pytest.mark.slow
 def test_a_month_in_scope_reads_only_its_own_bytes(built):
-    """Of three large months, one; beside it the audit and the dimensions, which are small."""
+    """One of three large months is read; the audit and the dimensions beside it are small."""
     for month in (1, 2, 3):
         built.cleaned.load(2020, month, [{}] * 40_000, at=8)
     built.dbt("run", select="fct_trips")
@@ -109,6 +105,7 @@ def test_a_month_in_scope_reads_only_its_own_bytes(built):
     assert all(0 < query["Statistics"]["DataScannedInBytes"] * 2 < all_three for query in tests)
 
 
+@pytest.mark.slow
 def test_months_at_once(built):
     months = [{"year": 2021, "month": month} for month in (1, 2, 3, 4)]
     for month in months:
@@ -121,28 +118,16 @@ def test_months_at_once(built):
             )
         )
     assert [result["counts"] for result in results] == [{"success": 8}] * 4
-    assert built.ask("select month, count(*) from fct_trips where year = 2021 group by month order by month") == [
+    assert built.query("select month, count(*) from fct_trips where year = 2021 group by month order by month") == [
         *(("1", "1"), ("2", "2"), ("3", "3"), ("4", "4"))
     ]
-    assert built.ask(
+    assert built.query(
         "select month, sum(trips) from mart_zone_flows where year = 2021 group by month order by month"
     ) == [*(("1", "1"), ("2", "2"), ("3", "3"), ("4", "4"))]
-    assert not [name for (name,) in built.ask("show tables") if "tmp" in name or "__ha" in name]
+    assert not [name for (name,) in built.query("show tables") if "tmp" in name or "__ha" in name]
 
 
-def test_the_selector_for_months_has_neither_seeds_nor_dimensions(built, tmp_path):
-    status, output = built.by_hand(
-        *("--quiet", "ls", "--selector", "month", "--resource-type", "model", "--resource-type", "seed"),
-        *("--output", "name"),
-        target=tmp_path,
-    )
-    assert status == 0, output
-    assert set(output.split()) == {
-        *("stg_trips", "stg_quarantine", "stg_load_audit", "fct_trips", "fct_trips_daily", "mart_monthly_revenue"),
-        *("mart_zone_flows", "mart_load_quality"),
-    }
-
-
+@pytest.mark.slow
 def test_freshness_is_that_of_the_newest_month_not_of_the_last_load(built, tmp_path):
     """The TLC publishes a month two months after its end: at 100 days one is late, at 130 one is missing."""
     today = datetime.date.today()
@@ -170,6 +155,7 @@ def test_every_contract_is_enforced_and_no_package_is_needed(repository):
     assert not (repository / "dbt_models/packages.yml").exists()
 
 
+@pytest.mark.slow
 def test_money_of_another_precision_fails_its_test(built, boto):
     """A contract would let it pass."""
     glue = boto("glue")

@@ -1,4 +1,4 @@
-"""Generated months through the Glue job, a crawl and dbt: audit and marts are as truth.json says, exactly."""
+"""Generated months through the Glue job, a crawl and dbt: audit and marts are exactly as in truth.json."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trips.arguments import MARKS, REASONS
 
 from .. import s3_objects
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("dbt-truth")]
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
 MONTHS = [
     ("yellow", Month(2024, 11), "parquet"),  # the clocks go back
@@ -43,7 +43,7 @@ def wait_for(condition, seconds=300.0):
 
 @pytest.fixture(scope="module")
 def truths(local_aws, boto, repository, warehouse_of, tmp_path_factory):
-    """What the generator says of each month, by service and month; and the warehouse that was made of them."""
+    """The generator's truth of each month, by service and month, and the warehouse that was built of them."""
     from airflow_lakehouse_provider.provision import provision
 
     name = uuid.uuid4().hex[:8]
@@ -81,10 +81,10 @@ def truths(local_aws, boto, repository, warehouse_of, tmp_path_factory):
     return truths, warehouse
 
 
-def test_the_audit_says_the_truth(truths):
+def test_the_audit_has_the_true_counts(truths):
     expected, warehouse = truths
     counts = [*(f"rejected_{reason}" for reason in REASONS), *(f"suspect_{mark}" for mark in MARKS)]
-    rows = warehouse.ask(
+    rows = warehouse.query(
         f"select service, year, month, run_id, rows_read, rows_kept, rows_quarantined, {', '.join(counts)}"
         " from stg_load_audit where is_current and status = 'committed'"
     )
@@ -100,7 +100,7 @@ def test_the_audit_says_the_truth(truths):
 
 def test_the_quarantine_has_each_rejected_row_with_its_reason(truths):
     expected, warehouse = truths
-    rows = warehouse.ask(
+    rows = warehouse.query(
         "select service, year, month, reason, count(*) from stg_quarantine cross join unnest(reasons) as t (reason)"
         " group by service, year, month, reason"
     )
@@ -110,10 +110,10 @@ def test_the_quarantine_has_each_rejected_row_with_its_reason(truths):
     assert found == {key: truth["reasons"] for key, truth in expected.items()}
 
 
-def test_load_quality_says_the_truth(truths):
+def test_load_quality_has_the_true_counts(truths):
     expected, warehouse = truths
     counts = [*(f"rejected_{reason}" for reason in REASONS), *(f"suspect_{mark}" for mark in MARKS)]
-    rows = warehouse.ask(
+    rows = warehouse.query(
         f"select service, year, month, is_loaded, loads, rows_read, rows_kept, rows_quarantined, kept_share,"
         f" {', '.join(counts)} from mart_load_quality"
     )
@@ -130,9 +130,9 @@ def test_load_quality_says_the_truth(truths):
     assert len(rows) == len(expected)
 
 
-def test_facts_and_marts_say_the_truth(truths):
+def test_facts_and_marts_have_the_true_counts(truths):
     expected, warehouse = truths
-    facts = warehouse.ask(
+    facts = warehouse.query(
         "select service, year, month, count(*), count(distinct trip_id), count_if(is_reversal), count_if(is_suspect),"
         " sum(total_amount) from fct_trips group by service, year, month"
     )
@@ -146,7 +146,7 @@ def test_facts_and_marts_say_the_truth(truths):
         totals[service, year, month] = (int(rows) - int(reversals), int(reversals), Decimal(total))
     assert len(totals) == len(expected)
     for mart in ("fct_trips_daily", "mart_monthly_revenue", "mart_zone_flows"):
-        rows = warehouse.ask(
+        rows = warehouse.query(
             f"select service, year, month, sum(trips), sum(reversals), sum(total_amount) from {mart}"
             " group by service, year, month"
         )
@@ -155,11 +155,11 @@ def test_facts_and_marts_say_the_truth(truths):
 
 def test_averages_leave_out_reversals_and_suspect_rows(truths):
     _, warehouse = truths
-    by_day = warehouse.ask(
+    by_day = warehouse.query(
         "select service, year, month, sum(duration_minutes) / sum(measured_trips),"
         " sum(distance_miles) / sum(measured_distances) from fct_trips_daily group by service, year, month"
     )
-    by_trip = warehouse.ask(
+    by_trip = warehouse.query(
         "select service, year, month, avg(duration_minutes), avg(trip_distance) from fct_trips"
         " where not is_reversal and cardinality(suspect) = 0 group by service, year, month"
     )
@@ -171,16 +171,16 @@ def test_averages_leave_out_reversals_and_suspect_rows(truths):
 
 def test_a_month_without_locations_is_the_unknown_members(truths):
     _, warehouse = truths
-    assert warehouse.ask(
+    assert warehouse.query(
         "select distinct pickup_location_id, dropoff_location_id from fct_trips where year = 2016"
     ) == [("-1", "-1")]
-    assert warehouse.ask("select distinct pickup_zone, dropoff_borough from mart_zone_flows where year = 2016") == [
+    assert warehouse.query("select distinct pickup_zone, dropoff_borough from mart_zone_flows where year = 2016") == [
         ("Not recorded", "Not recorded")
     ]
 
 
 def truth_total(path, service, month):
-    """The sum of kept rows' totals, straight from the raw file: the generator's faults, judged by DuckDB."""
+    """Return the sum of kept rows' totals, computed from the raw file by DuckDB."""
     prefix = "tpep" if service == "yellow" else "lpep"
     source = f"read_csv('{path}', all_varchar = true)" if path.suffix == ".csv" else f"read_parquet('{path}')"
     zones = "pu between 1 and 265 and do_ between 1 and 265" if month >= Month(2016, 7) else "true"

@@ -181,4 +181,4 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_writer_through_random_lives() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(OneWriter, settings=settings(max_examples=100, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(OneWriter, settings=settings(stateful_step_count=30, deadline=None))

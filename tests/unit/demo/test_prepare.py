@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("moto", reason="needs the extra 'local'")
+pytest.importorskip("pyarrow", reason="needs the extra 'local'")
 
 from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.config import Lakehouse

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
+pytest.importorskip("pyspark", reason="needs the extra 'local'")
+
 from trips.arguments import MARKS, REASONS
 from trips.audit import SCHEMA as AUDIT
 from trips.columns import RAW, TRIPS, canonical
@@ -26,7 +28,7 @@ def test_names_are_matched_without_case_and_blanks(raw, name):
     assert (found[name], unknown) == (raw, [])
 
 
-def test_what_is_unknown_is_listed_and_what_is_needed_is_asked_for():
+def test_unknown_columns_are_listed_and_a_missing_one_is_named():
     assert canonical([*TIMES, "request_source"], "f")[1] == ["request_source"]
     with pytest.raises(LoadError, match=r"f has no column for dropoff_at \(one of tpep_dropoff_datetime, .*it has t"):
         canonical(TIMES[:1], "f")
@@ -36,17 +38,17 @@ def test_what_is_unknown_is_listed_and_what_is_needed_is_asked_for():
 
 def test_the_documentation_names_every_alias_reason_and_mark(repository):
     text = (repository / "docs" / "cleaning-rules.md").read_text()
-    for name, (of, aliases) in RAW.items():
-        assert f"| `{name}` | {of} | {', '.join(f'`{alias}`' for alias in aliases)} |" in text
+    for name, (type_, aliases) in RAW.items():
+        assert f"| `{name}` | {type_} | {', '.join(f'`{alias}`' for alias in aliases)} |" in text
     assert [name for name in (*REASONS, *MARKS) if f"`{name}`" not in text] == []
     assert [name for name in TRIPS if f"`{name}`" not in text] == []
 
 
-def test_dbt_is_told_of_exactly_the_columns_that_are_written(repository):
+def test_dbts_sources_have_exactly_the_columns_that_are_written(repository):
     sources = yaml.safe_load((repository / "dbt_models/models/staging/sources.yml").read_text())["sources"][0]
-    told = {table["name"]: [column["name"] for column in table["columns"]] for table in sources["tables"]}
+    declared = {table["name"]: [column["name"] for column in table["columns"]] for table in sources["tables"]}
     keys = ["service", "year", "month"]
-    assert told == {
+    assert declared == {
         "trips": [*TRIPS, *keys],
         "quarantine_trips": [*TRIPS, "reasons", "raw_row", *keys],
         "load_audit": AUDIT.names,

@@ -8,11 +8,14 @@ import decimal
 import math
 from decimal import Decimal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("pyspark", reason="needs the extra 'local'")
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 pytestmark = pytest.mark.spark
 
@@ -40,7 +43,7 @@ MOMENTS = {
     pa.string(): st.sampled_from([*(str(time) for time in TIMES), "", "2024-13-01 00:00:00", "yesterday", None]),
 }
 TEXTS = {pa.string(): st.sampled_from(["Y", "N", " ", "", None])}
-# canonical name -> names in files, what values are, whether a file may lack it
+# canonical name -> names in files, and the values by their type
 COLUMNS = {
     "vendor_id": (["VendorID", "vendor_id", "VENDORID "], NUMBERS),
     "pickup_at": (["tpep_pickup_datetime", " pickup_datetime", "Lpep_Pickup_Datetime"], MOMENTS),
@@ -58,13 +61,13 @@ UNKNOWN = {"request_source": TEXTS, "Some Thing.new`": NUMBERS}
 def tables(draw):
     names, arrays = {}, {}
     rows = draw(st.integers(1, 12))
-    kinds = {**{name: kind for name, (_, kind) in COLUMNS.items()}, **UNKNOWN}
-    for name, kind in kinds.items():
+    types = {**{name: strategies for name, (_, strategies) in COLUMNS.items()}, **UNKNOWN}
+    for name, strategies in types.items():
         if name not in ("pickup_at", "dropoff_at") and draw(st.integers(0, 5)) == 0:
             continue
-        of = draw(st.sampled_from(list(kind)))
+        type_ = draw(st.sampled_from(list(strategies)))
         names[name] = draw(st.sampled_from(COLUMNS[name][0])) if name in COLUMNS else name
-        arrays[name] = pa.array(draw(st.lists(kind[of], min_size=rows, max_size=rows)), of)
+        arrays[name] = pa.array(draw(st.lists(strategies[type_], min_size=rows, max_size=rows)), type_)
     order = draw(st.permutations(list(arrays)))
     table = pa.table({names[name]: arrays[name] for name in order})
     again = draw(st.lists(st.integers(0, rows - 1), max_size=3))
@@ -72,7 +75,7 @@ def tables(draw):
 
 
 def number(value):
-    """A value as an exact number; None for what is none."""
+    """Return a value as an exact number, or None where it is not a number."""
     if isinstance(value, str):
         try:
             value = Decimal(value.strip())
@@ -84,7 +87,7 @@ def number(value):
 
 
 def cast(name, value):
-    """A present value as the canonical column has it; None when it cannot be."""
+    """Return a value as the canonical column has it, or None where it cannot be cast."""
     if name.endswith("_at"):
         if isinstance(value, str):
             try:
@@ -106,7 +109,7 @@ def cast(name, value):
 
 
 def judged(table, names):
-    """Every row's canonical values and reasons, by other means than the script's."""
+    """Yield every row's canonical values and reasons, by other means than the script's."""
     seen: set = set()
     for raw in table.to_pylist():
         key = tuple("NaN" if value != value else value for value in raw.values())
@@ -142,8 +145,11 @@ def comparable(row):
     return tuple((name, 0.0 if row[name] == 0 else row[name]) for name in COLUMNS)
 
 
-# Few, as a load takes seconds; the same ones each time.
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+# A tenth of the profile's examples, as a load takes seconds; the same ones each time.
+EXAMPLES = settings.default.max_examples // 10
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_a_random_file(lake, case):
     table, names = case

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 
+import pytest
+
+pytest.importorskip("pyspark", reason="needs the extra 'local'")
+
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from airflow_lakehouse_provider import sample_data
 from airflow_lakehouse_provider.month import Month
@@ -39,7 +42,7 @@ def test_a_csv_of_the_first_years(lake):
         assert report["quarantined"] == {"distance_missing": 1, "total_missing": 1, "uncastable": 1}
 
 
-@pytest.mark.parametrize("service", ["yellow", "green"])
+@pytest.mark.parametrize("service", ["yellow", pytest.param("green", marks=pytest.mark.slow)])
 def test_a_month_as_csv_is_the_month_as_parquet(lake, service):
     loads = []
     for file_format in sample_data.FORMATS:

@@ -6,15 +6,19 @@ import os
 import shutil
 from pathlib import Path
 
-import duckdb
 import pytest
+
+pytest.importorskip("pyspark", reason="needs the extra 'local'")
+
+import duckdb
 
 from trips.errors import LoadError
 
 FILES = Path(os.environ.get("LAKEHOUSE_TLC_FILES") or Path(__file__).resolve().parents[4] / "shared" / "data" / "tlc")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.spark,
-    pytest.mark.skipif(not FILES.is_dir(), reason=f"no real files in {FILES} (LAKEHOUSE_TLC_FILES says where)"),
+    pytest.mark.skipif(not FILES.is_dir(), reason=f"no real files in {FILES} (LAKEHOUSE_TLC_FILES names their folder)"),
 ]
 
 TLC = {
@@ -58,7 +62,7 @@ MARKS = {
 
 
 def computed(path, month, columns):
-    """Rows, rows kept, rows by reason, kept rows by mark, reversals kept, and the sum of totals, by DuckDB."""
+    """Compute by DuckDB the rows, rows kept, reversals kept and sum of totals; rows by reason; kept rows by mark."""
     source = f"read_csv('{path}', {CSV_OPTIONS})" if path.suffix == ".csv" else f"read_parquet('{path}')"
     with duckdb.connect() as connection:
         names = ", ".join(f'"{row[0]}"' for row in connection.execute(f"describe from {source}").fetchall())

@@ -130,7 +130,7 @@ class TestStartup:
         run.home = home
         return run
 
-    @pytest.mark.parametrize("component", ["worker", "hybrid"])
+    @pytest.mark.parametrize("component", ["worker", pytest.param("hybrid", marks=pytest.mark.slow)])
     def test_a_worker_gets_dbt(self, start, component: str) -> None:
         ended = start(component)
         assert ended.returncode == 0, ended.stderr
