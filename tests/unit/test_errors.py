@@ -6,6 +6,7 @@ import ast
 import builtins
 import importlib
 import inspect
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import airflow_lakehouse_provider
 from airflow_lakehouse_provider.errors import LakehouseError
 
 PACKAGE = Path(airflow_lakehouse_provider.__file__).parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def classes_of_the_package():
@@ -65,3 +67,13 @@ def test_every_exception_derives_from_the_root():
     pytest.importorskip("airflow")
     for name, (module, _) in exceptions().items():
         assert issubclass(getattr(importlib.import_module(module), name), LakehouseError), name
+
+
+def test_the_docs_draw_both_trees():
+    page = (REPOSITORY / "docs" / "exceptions.md").read_text()
+    for text in (
+        inspect.getdoc(LakehouseError),
+        ast.get_docstring(ast.parse((REPOSITORY / "lakehouse-local/lakehouse_local/errors.py").read_text())),
+    ):
+        drawing = text.split("::\n\n", 1)[1].split("\n\n", 1)[0]
+        assert f"```\n{textwrap.dedent(drawing)}\n```" in page
