@@ -68,6 +68,7 @@ def root(tmp_path):
     assert processes_of(root) == []
 
 
+@pytest.mark.slow
 def test_a_month_runs_and_adds_up(root, tmp_path):
     process = demo(root, "--month", "2024-01", "--keep")
     try:

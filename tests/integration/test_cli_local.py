@@ -71,7 +71,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_it_has_what_the_yaml_names_and_ends_on_a_signal(
     local: Callable[..., Any], config: Path, number: signal.Signals
 ) -> None:
@@ -102,6 +102,7 @@ def test_it_is_empty_where_something_else_makes_what_there_is(local: Callable[..
     assert client("glue", exports).get_databases()["DatabaseList"] == []
 
 
+@pytest.mark.slow
 def test_a_restart_finds_objects_and_tables_again(local: Callable[..., Any], tmp_path: Path) -> None:
     process, exports = local()
     client("s3", exports).put_object(Bucket="nyc-taxi-raw", Key="k", Body=b"x")
@@ -125,6 +126,7 @@ def test_a_port_in_use_is_a_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "root").exists()
 
 
+@pytest.mark.slow
 def test_a_root_in_use_is_a_sentence(local: Callable[..., Any], tmp_path: Path) -> None:
     process, _ = local()
     ended = run("local", "--root", str(tmp_path / "root"), "--port", "0")

@@ -136,6 +136,7 @@ def test_failing_tests_are_permanent_and_name_their_tables(worker):
     assert f'"{worker.database}_dbt_test__audit"."unique_orders_id")' in first
 
 
+@pytest.mark.slow
 def test_a_permanent_failure_beside_a_retryable_one_is_retried(worker):
     worker.project.joinpath("models/orders.sql").write_text("select 1 as id, 2 as amount union all select 1, 3")
     with pytest.raises(AirflowException) as failed:
@@ -189,6 +190,7 @@ def test_projects_from_everywhere(worker, boto, tmp_path, source):
         assert statuses(worker(command="run", project=where, select="more").execute(context())) == {"more": "success"}
 
 
+@pytest.mark.slow
 def test_the_second_task_does_not_parse_again(worker):
     def parsed(**arguments):
         lines = []

@@ -142,7 +142,7 @@ def test_a_setting_that_breaks_the_pipeline(aws, config, what):
         ({"core": "1.12.0"}, "< 1.12"),
         ({"core": "1.7.9"}, ">= 1.8"),
         ({"plugin": ""}, "dbt-athena-community"),
-        (None, "name it in lakehouse.yaml"),
+        (None, "set its dbt in lakehouse.yaml's dbt.executable"),
     ],
 )
 def test_a_dbt_that_does_not_do(aws, config, dbt, tmp_path, made, part):

@@ -25,7 +25,7 @@ pytest.importorskip("airflow")
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowTaskTimeout, TaskDeferred, timezone
 from airflow_lakehouse_provider.aws import start_once
 from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
-from airflow_lakehouse_provider.triggers import shared
+from airflow_lakehouse_provider.triggers import base
 
 ROLE = "arn:aws:iam::123456789012:role/glue"
 SCRIPT = """
@@ -49,7 +49,7 @@ def aws(own_aws, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     # As long as a local call may be on its way.
     monkeypatch.setattr(start_once, "SETTLING", 1.0)
-    monkeypatch.setattr(shared, "HOLD", 0.0)
+    monkeypatch.setattr(base, "HOLD", 0.0)
     yield own_aws
     requests.delete(f"{own_aws.endpoint}/_lakehouse/faults", timeout=10).raise_for_status()
 
@@ -119,6 +119,14 @@ def error(code, times=1, **more):
     return {"fault": "error", "code": code, "times": times, **more}
 
 
+# The faults that `make test` tries; the others come with `make test-all`.
+QUICK = {"dropped reply", "500, started", "no slot", "dropped replies", "throttling", "dropped reply, stopped"}
+
+
+def cases(faults):
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in faults]
+
+
 STARTS = {
     "refused connection": ({"fault": "refuse"}, 1),
     "dropped reply": ({"fault": "drop-reply"}, 1),
@@ -144,7 +152,7 @@ LOOKS = {
 
 
 @MODES
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize("name", cases(STARTS))
 def test_at_the_start(aws, script, job, deferrable, name):
     fault, started = STARTS[name]
     script({"service": "glue", "operation": "StartJobRun", **fault})
@@ -153,7 +161,7 @@ def test_at_the_start(aws, script, job, deferrable, name):
 
 
 @MODES
-@pytest.mark.parametrize("name", LOOKS)
+@pytest.mark.parametrize("name", cases(LOOKS))
 def test_while_looking_for_the_run_before_the_start(aws, script, job, deferrable, name):
     script({"service": "glue", "operation": "GetJobRuns", **LOOKS[name]})
     assert run(lambda: operator(job, deferrable=deferrable))["state"] == "SUCCEEDED"
@@ -161,7 +169,7 @@ def test_while_looking_for_the_run_before_the_start(aws, script, job, deferrable
 
 
 @MODES
-@pytest.mark.parametrize("name", LOOKS)
+@pytest.mark.parametrize("name", cases(LOOKS))
 def test_while_waiting(aws, script, job, deferrable, name):
     # After the starter's own looks: every look at a run, by itself or among others.
     looks = [
@@ -176,7 +184,9 @@ def test_while_waiting(aws, script, job, deferrable, name):
 
 
 @MODES
-@pytest.mark.parametrize("code", ["AccessDeniedException", "EntityNotFoundException"])
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", pytest.param("EntityNotFoundException", marks=pytest.mark.slow)]
+)
 def test_what_does_not_pass_ends_the_wait_and_a_retry_takes_the_run(aws, script, job, deferrable, code):
     script(
         error(code, None, service="glue", operation="GetJobRun"),
@@ -199,7 +209,7 @@ STOPS = {
 
 
 @MODES
-@pytest.mark.parametrize("name", STOPS)
+@pytest.mark.parametrize("name", cases(STOPS))
 def test_at_the_deadline_the_run_ends(aws, script, job, deferrable, name):
     script({"service": "glue", "operation": "BatchStopJobRun", **STOPS[name]})
     arguments = {"script_args": {"--seconds": "60"}, "execution_timeout": timedelta(seconds=2)}
@@ -209,12 +219,19 @@ def test_at_the_deadline_the_run_ends(aws, script, job, deferrable, name):
 
 
 @MODES
-@pytest.mark.parametrize("fault", [{"fault": "refuse"}, error("ThrottlingException"), error("AccessDeniedException")])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"fault": "refuse"}, marks=pytest.mark.slow),
+        pytest.param(error("ThrottlingException"), marks=pytest.mark.slow),
+        error("AccessDeniedException"),
+    ],
+)
 def test_a_stop_that_fails_at_the_deadline_is_made_good_by_the_retry(aws, script, job, deferrable, fault):
     """The retry finds the run by its key: no second one is started beside it."""
     script({"service": "glue", "operation": "BatchStopJobRun", **fault})
     seconds = {"script_args": {"--seconds": "4"}}
-    with pytest.raises(AirflowTaskTimeout, match="may go on; a retry finds it"):
+    with pytest.raises(AirflowTaskTimeout, match="may go on, and a retry finds it"):
         run(lambda: operator(job, deferrable=deferrable, execution_timeout=timedelta(seconds=2), **seconds))
     assert run(lambda: operator(job, deferrable=deferrable, **seconds), try_number=2)["state"] == "SUCCEEDED"
     assert len(runs(aws, job)) == 1

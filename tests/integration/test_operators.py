@@ -14,7 +14,7 @@ pytest.importorskip("airflow")
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, TaskDeferred
 from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator
 from airflow_lakehouse_provider.sensors.crawler import CrawlerCompletionSensor
-from airflow_lakehouse_provider.triggers import shared
+from airflow_lakehouse_provider.triggers import base
 
 ROLE = "arn:aws:iam::123456789012:role/glue"
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["here", "deferred"])
@@ -68,7 +68,7 @@ def aws(local_aws, monkeypatch):
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
-    monkeypatch.setattr(shared, "HOLD", 0.0)
+    monkeypatch.setattr(base, "HOLD", 0.0)
     return local_aws
 
 

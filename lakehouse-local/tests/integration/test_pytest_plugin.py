@@ -74,6 +74,7 @@ def test_the_project_of_the_readme_and_xdist(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes in /proc")
+@pytest.mark.slow
 def test_nothing_is_left_of_a_pytest_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "test_sleeps.py").write_text(SLEEPS)
     process = pytest_in(tmp_path)

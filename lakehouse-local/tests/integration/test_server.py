@@ -350,6 +350,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_stopping_ends_running_jobs_and_a_restart_finds_everything_again(
     start_local: Callable[..., Any], tmp_path: Path
 ) -> None:

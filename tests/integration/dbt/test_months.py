@@ -95,6 +95,7 @@ def test_the_dimensions(warehouse):
     ) == [("2009-01-01", "31", "1")]
 
 
+@pytest.mark.slow
 def test_a_second_month_is_built_while_the_first_is_tested_and_leaves_it_alone(warehouse):
     before = {table: warehouse.objects(table, "month=1/") for table in ("fct_trips", "mart_monthly_revenue")}
     assert all(before.values())
@@ -115,6 +116,7 @@ def test_a_second_month_is_built_while_the_first_is_tested_and_leaves_it_alone(w
     ]
 
 
+@pytest.mark.slow
 def test_a_rerun_of_one_month_replaces_that_month_and_nothing_else(warehouse):
     january, february = (warehouse.objects("fct_trips", f"month={month}/") for month in (1, 2))
     warehouse.cleaned.load(2024, 1, [{"trip_distance": 7.0}] * 3, rejected=1, at=10)
@@ -134,6 +136,7 @@ def test_a_rerun_of_one_month_replaces_that_month_and_nothing_else(warehouse):
     assert not [name for name in warehouse.query("show tables") if "tmp" in name[0]]
 
 
+@pytest.mark.slow
 def test_the_gate_of_all_months(warehouse):
     result = warehouse.dbt("test", flags=NO_UNIT_TESTS)
     assert set(result["counts"]) == {"pass"}
@@ -167,6 +170,7 @@ def test_a_month_that_became_empty_becomes_empty_here_too(warehouse):
     assert warehouse.objects("fct_trips", "month=1/") == january
 
 
+@pytest.mark.slow
 def test_unit_tests_pass(warehouse, tmp_path):
     status, output = warehouse.by_hand("test", "--select", "test_type:unit", target=tmp_path)
     assert status == 0, output

@@ -200,6 +200,7 @@ def test_what_cannot_be_written_is_no_fault_of_the_raw_file(lake, spark):
     assert seen(lake) == before
 
 
+@pytest.mark.slow
 def test_each_call_after_the_commit_may_fail_too(lake, capsys):
     lake.put([{}])
     lake.load()

@@ -42,7 +42,8 @@ def test_a_csv_of_the_first_years(lake):
         assert report["quarantined"] == {"distance_missing": 1, "total_missing": 1, "uncastable": 1}
 
 
-@pytest.mark.parametrize("service", ["yellow", pytest.param("green", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("service", ["yellow", "green"])
 def test_a_month_as_csv_is_the_month_as_parquet(lake, service):
     loads = []
     for file_format in sample_data.FORMATS:

@@ -141,6 +141,7 @@ def dbt(warehouse, local_aws, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_project_of_everything_twice(dbt, warehouse):
     statuses = {each["unique_id"].rpartition(".")[2]: each["status"] for each in dbt("build")}
     assert set(statuses.values()) == {"success", "pass"}
