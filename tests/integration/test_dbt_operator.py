@@ -148,7 +148,7 @@ def test_a_permanent_failure_beside_a_retryable_one_is_retried(worker):
     ("changed", "message"),
     [
         ({"models/bad.sql": "select * from {{ ref('nowhere') }}"}, "Compilation Error"),
-        ({"models/shop.yml": "models: ["}, "Parsing Error"),
+        pytest.param({"models/shop.yml": "models: ["}, "Parsing Error", marks=pytest.mark.slow),
     ],
 )
 def test_a_project_that_does_not_compile_is_not_tried_again(worker, changed, message):

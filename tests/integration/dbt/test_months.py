@@ -161,6 +161,7 @@ def test_a_gate_that_fails_names_its_tests_and_is_not_tried_again(warehouse):
     warehouse.cleaned.forget(run)
 
 
+@pytest.mark.slow
 def test_a_month_that_became_empty_becomes_empty_here_too(warehouse):
     january = warehouse.objects("fct_trips", "month=1/")
     warehouse.cleaned.load(2024, 2, [], rejected=3, at=30)

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.spark
 @pytest.mark.parametrize(
     ("service", "month", "file_format"),
     [
-        ("yellow", "2026-11", "parquet"),
         ("green", "2019-06", "csv"),
+        pytest.param("yellow", "2026-11", "parquet", marks=pytest.mark.slow),
         pytest.param("yellow", "2024-01", "parquet", marks=pytest.mark.slow),
         pytest.param("green", "2025-02", "parquet", marks=pytest.mark.slow),
         pytest.param("yellow", "2011-03", "parquet", marks=pytest.mark.slow),

@@ -76,6 +76,7 @@ class Dies:
             raise Killed(f"{call} {uri}")
 
 
+@pytest.mark.slow
 def test_killed_before_at_and_after_its_commit_the_month_is_whole_and_the_next_load_clears_up(lake):
     lake.put([{}, BAD], "a.parquet")
     lake.put([{"total_amount": 99.0}, BAD], "b.parquet")

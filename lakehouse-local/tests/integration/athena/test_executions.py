@@ -282,6 +282,7 @@ def test_two_tables_written_at_once(warehouse):
     assert warehouse.lines("show tables") == [f"t{n}" for n in range(8)]
 
 
+@pytest.mark.slow
 def test_a_restart_finds_tables_executions_and_results(start_local):
     local = start_local()
     local.client("s3").create_bucket(Bucket="kept")

@@ -221,6 +221,7 @@ def test_a_spark_job(glue, boto, bucket, database, make_job):
     assert sorted(row["twice"] for rows in found for row in rows) == [2, 4, 6]
 
 
+@pytest.mark.slow
 def test_a_restart_after_a_kill(start_local, tmp_path):
     local = start_local()
     s3, glue = local.client("s3"), local.client("glue")
