@@ -191,7 +191,7 @@ class Airflow2:
 
     def stop(self):
         for service in self._services:
-            service.ask_to_end()
+            service.terminate()
         for service in self._services:
             service.stop()
 
