@@ -10,6 +10,8 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
+
 from .grants import Grants, excuses
 from .month import Month, lakehouse_yaml
 
@@ -230,7 +232,7 @@ class Analyst:
     def look_and_stop(self):
         """Make the calls of a tool around a query: the work group's settings, the result file, stopping a query."""
         group = self._athena.get_work_group(WorkGroup="nyc-taxi-analysts")["WorkGroup"]["Configuration"]
-        bucket, _, prefix = group["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
+        bucket, prefix = split_s3_uri(group["ResultConfiguration"]["OutputLocation"])
         kept = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
         self.s3.get_object(Bucket=bucket, Key=kept[0]["Key"])
         started = self._athena.start_query_execution(QueryString="SELECT 1", WorkGroup="nyc-taxi-analysts")

@@ -11,6 +11,8 @@ import sys
 import pytest
 import yaml
 
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
+
 from .month import Month, lakehouse_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.infra]
@@ -173,7 +175,7 @@ def test_what_was_made_is_what_the_yaml_names(terraform, local):
     assert enforced == {named["athena"]["work_group"]: False, "nyc-taxi-analysts": True}
     s3 = local.client("s3")
     for uri in named["zones"].values():
-        bucket = uri.removeprefix("s3://")
+        bucket, _ = split_s3_uri(uri)
         assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
         assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
         assert "SecureTransport" in s3.get_bucket_policy(Bucket=bucket)["Policy"]

@@ -273,9 +273,19 @@ def warehouse_of(local_aws, boto, repository):
 
 
 @pytest.fixture(scope="module")
-def warehouse(boto, warehouse_of):
-    """dbt over a small cleaned zone of the module's own."""
+def make_warehouse(boto, warehouse_of):
+    """`make_warehouse()`: dbt over an empty cleaned zone of its own."""
     pytest.importorskip("pyarrow", reason="needs the extra 'local'")
-    database = f"cleaned_{uuid.uuid4().hex[:10]}"
-    boto("glue").create_database(DatabaseInput={"Name": database})
-    return warehouse_of(CleanedZone(boto, database))
+
+    def make():
+        database = f"cleaned_{uuid.uuid4().hex[:10]}"
+        boto("glue").create_database(DatabaseInput={"Name": database})
+        return warehouse_of(CleanedZone(boto, database))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def warehouse(make_warehouse):
+    """dbt over a small cleaned zone of the module's own."""
+    return make_warehouse()

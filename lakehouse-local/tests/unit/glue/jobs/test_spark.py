@@ -73,6 +73,14 @@ def test_a_class_archive_where_nothing_can_be_written(tmp_path, monkeypatch):
         class_archive.build()
 
 
+def test_a_class_archive_that_takes_too_long_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(class_archive, "_SECONDS", 0.01)
+    with pytest.raises(class_archive.ArchiveError, match="timed out"):
+        class_archive.build()
+    assert [path.name for path in class_archive.folder().iterdir()] == ["lock"]
+
+
 def test_spark_runs_wait_for_a_slot(store, state_dir, logs, monkeypatch):
     monkeypatch.setattr(runs.spark, "environment", lambda **_: {})
     store.write("s3://code/a.py", b"import time; print(1, flush=True); time.sleep(600)")
