@@ -26,6 +26,8 @@ class LakehouseError(Exception):
             LakehouseConfigError    lakehouse.yaml cannot be used
             ProfileError            no profile can be made for dbt
             ProjectError            the dbt project cannot be used
+            PublishingError         nothing can be published or rolled back
+                Moved               production is not what was read any more
             Stopped                 dbt was stopped before it was started
             SyncError               the MWAA bundle cannot be copied to S3
             UnreachableError        something that dbt needs could not be fetched

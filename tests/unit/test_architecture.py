@@ -33,19 +33,20 @@ ALLOWED = {
     "provider_info": set(),
     "_airflow": {"errors", "dbt"},
     "aws": BASE,
-    "dbt": BASE,
+    "publishing": BASE,
+    "dbt": BASE | {"publishing"},
     "links": BASE | {"aws", "dbt", "_airflow"},
     "triggers": BASE | {"aws", "dbt", "_airflow"},
-    "operators": BASE | {"aws", "dbt", "_airflow", "links", "triggers"},
+    "operators": BASE | {"aws", "dbt", "publishing", "_airflow", "links", "triggers"},
     "sensors": BASE | {"aws", "dbt", "_airflow", "links", "triggers"},
     "provision": BASE | {"dbt"},
     "mwaa": BASE | {"dbt"},
     "doctor": BASE | {"aws", "dbt", "_airflow"},
     "demo": BASE | {"provision", "sample_data", "cli", "aws", "dbt"},
-    "cli": BASE | {"provision", "sample_data", "demo", "mwaa", "doctor"},
+    "cli": BASE | {"publishing", "dbt", "provision", "sample_data", "demo", "mwaa", "doctor"},
 }
 IMPORT_LOCAL = {"demo", "cli"}  # nothing else of the provider may import lakehouse_local
-WITHOUT_AIRFLOW = {*BASE, "sample_data", "provider_info", "aws", "dbt", "cli", "demo", "provision"}
+WITHOUT_AIRFLOW = {*BASE, "sample_data", "provider_info", "aws", "dbt", "publishing", "cli", "demo", "provision"}
 # Docstrings begin with what a thing is or does.
 OLD_OPENINGS = re.compile(r"(What|Whether|Of|Who|Whose|Those|Where|How|Which|As)\b")
 

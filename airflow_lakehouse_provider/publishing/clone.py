@@ -1,0 +1,103 @@
+"""An audit schema: a clone of production by pointers, without a copy of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from airflow_lakehouse_provider.publishing import catalogue
+from airflow_lakehouse_provider.publishing.attempt import PARTITIONED, AuditAttempt
+from airflow_lakehouse_provider.publishing.catalogue import Catalogue, Values
+from airflow_lakehouse_provider.publishing.names import Places, PublishingError, TableName
+
+_THREADS = 8
+
+
+def clone(
+    glue: Catalogue, attempt: AuditAttempt, places: Places, overlay: Mapping[str, Mapping[Values, Any]] | None = None
+) -> dict[str, Any]:
+    """Create an attempt's databases and, in them, its incremental models as production has them now.
+
+    :param overlay: partitions that take the place of production's, by that table's name and their values: each a
+        PartitionInput, or None where there is to be none
+    :return: the base: the pointers of every production table that the attempt builds or reads, by the table's name
+    :raises PublishingError: an audit database exists, or a production table is no Hive table
+    """
+    for database in attempt.databases:
+        glue.create_database(database, f"dbt's attempt to build {attempt.unit}; swept by lakehouse sweep")
+    names = {node.production for node in attempt.nodes} | set(attempt.parents.values())
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = dict(zip(names, pool.map(lambda name: _production(glue, name), names), strict=True))
+        partitioned = [node for node in attempt.nodes if node.kind == PARTITIONED]
+        for node in partitioned:
+            table, partitions = found[node.production]
+            if table is not None:
+                if not catalogue.keys(table):
+                    raise PublishingError(
+                        f"{node.production} has no partition keys, and {node.unique_id} is partitioned now: build it "
+                        "once by hand with --full-refresh"
+                    )
+                changed = (overlay or {}).get(str(node.production), {})
+                found[node.production] = table, {**partitions, **changed}
+        root = places.files(attempt.audit)
+        list(pool.map(lambda node: _clone(glue, node.audit, *found[node.production], root), partitioned))
+    return {str(name): pointers(table, partitions) for name, (table, partitions) in found.items()}
+
+
+def pointers(table: Mapping[str, Any] | None, partitions: Mapping[Values, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a table points at: its identity, and the identity of each partition by its values."""
+    return {
+        "table": identity(table) if table is not None else None,
+        "partitions": [[list(values), *partition_identity(each)] for values, each in sorted(partitions.items())],
+    }
+
+
+def current_pointers(glue: Catalogue, name: TableName) -> dict[str, Any]:
+    """Return what a production table points at now."""
+    return pointers(*_production(glue, name))
+
+
+def identity(table: Mapping[str, Any]) -> list[Any]:
+    """Return the members of a table that say whether two definitions show the same: in JSON types.
+
+    The location of a table with partitions is none of them: nothing is read from there.
+    """
+    partitioned = bool(table.get("PartitionKeys"))
+    place = "" if partitioned else catalogue.location(table)
+    return [
+        table.get("TableType") or "",
+        place,
+        [list(each) for each in catalogue.columns(table)],
+        [list(each) for each in catalogue.keys(table)],
+        table.get("ViewOriginalText") or "",
+        (catalogue.generation(table) or "") if not partitioned else "",
+    ]
+
+
+def partition_identity(partition: Mapping[str, Any]) -> list[str]:
+    """Return the members of a partition that say whether two definitions show the same files."""
+    return [catalogue.location(partition), catalogue.generation(partition) or ""]
+
+
+def _production(glue: Catalogue, name: TableName) -> tuple[dict[str, Any] | None, dict[Values, dict[str, Any]]]:
+    table = glue.table(name)
+    if table is None or not table.get("PartitionKeys"):
+        return table, {}
+    return table, glue.partitions(name)
+
+
+def _clone(
+    glue: Catalogue,
+    audit: TableName,
+    table: Mapping[str, Any] | None,
+    partitions: Mapping[Values, Mapping[str, Any] | None],
+    root: str,
+) -> None:
+    if table is None:
+        return  # dbt builds it for the first time
+    # dbt inserts new partitions under the table's own location, which nobody has used.
+    place = f"{root}/{audit.database}/{audit.name}/cloned"
+    descriptor = {**table["StorageDescriptor"], "Location": place}
+    glue.create_table(audit.database, catalogue.table_input(table, Name=audit.name, StorageDescriptor=descriptor))
+    glue.create_partitions(audit, [catalogue.partition_input(each) for each in partitions.values() if each is not None])
