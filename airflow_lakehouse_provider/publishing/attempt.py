@@ -81,6 +81,10 @@ class AuditAttempt:
     :ivar run: DAG run and try that it belongs to, as a person reads it
     :ivar invocation: dbt's invocation, once it is known, and Athena's work group
     :ivar scope: the partitions that it may touch, an expression of Glue's; None: any
+    :ivar databases: the Glue databases of its audit schema
+    :ivar rows: rows that dbt wrote, by node
+    :ivar carried: the audit schemas of earlier attempts of the unit whose tables it takes over as they are
+    :ivar restores: of a rollback, the generation that it puts back
     """
 
     audit: str
@@ -97,7 +101,9 @@ class AuditAttempt:
     invocation: Mapping[str, Any] = field(default_factory=dict)
     scope: str | None = None
     databases: tuple[str, ...] = ()
-    publication: str | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
+    carried: tuple[str, ...] = ()
+    restores: int | None = None
     version: int = VERSION
 
     def dump(self) -> bytes:
@@ -122,7 +128,7 @@ class AuditAttempt:
                 "nodes": tuple(Node.load(each) for each in content["nodes"]),
                 "parents": {name: TableName(**each) for name, each in content["parents"].items()},
                 "gate": Gate(**{**gate, "failed": tuple(gate["failed"])}) if gate else None,
-                **{name: tuple(content[name]) for name in ("built", "databases")},
+                **{name: tuple(content[name]) for name in ("built", "databases", "carried")},
             }
         )
 

@@ -59,6 +59,16 @@ class Catalogue:
                 "expression of Glue's GetPartitions on the partition keys, such as year = 2024 and month = 5"
             ) from error
 
+    def partition(self, name: TableName, values: Values) -> dict[str, Any] | None:
+        """Return a partition; None where there is none, or no such table."""
+        try:
+            partition: dict[str, Any] = self._glue.get_partition(
+                DatabaseName=name.database, TableName=name.name, PartitionValues=list(values)
+            )["Partition"]
+        except self._glue.exceptions.EntityNotFoundException:
+            return None
+        return partition
+
     def tables(self, database: str) -> Iterator[dict[str, Any]]:
         """Yield the tables of a database; none where there is no such database."""
         try:

@@ -46,10 +46,15 @@ def clone(
 
 
 def pointers(table: Mapping[str, Any] | None, partitions: Mapping[Values, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a table points at: its identity, and the identity of each partition by its values."""
+    """Return what a table points at: its identity, and of each partition values, location, generation and creation.
+
+    Glue's time of creation tells a partition from one that dbt by hand made anew at the same location.
+    """
     return {
         "table": identity(table) if table is not None else None,
-        "partitions": [[list(values), *partition_identity(each)] for values, each in sorted(partitions.items())],
+        "partitions": [
+            [list(values), *partition_identity(each), _created(each)] for values, each in sorted(partitions.items())
+        ],
     }
 
 
@@ -61,23 +66,29 @@ def current_pointers(glue: Catalogue, name: TableName) -> dict[str, Any]:
 def identity(table: Mapping[str, Any]) -> list[Any]:
     """Return the members of a table that say whether two definitions show the same: in JSON types.
 
-    The location of a table with partitions is none of them: nothing is read from there.
+    The location of a table with partitions is none of them: nothing is read from there. Nor is the generation of a
+    view, whose text says all.
     """
-    partitioned = bool(table.get("PartitionKeys"))
-    place = "" if partitioned else catalogue.location(table)
+    partitioned, view = bool(table.get("PartitionKeys")), table.get("TableType") == "VIRTUAL_VIEW"
+    place = "" if partitioned or view else catalogue.location(table)
     return [
         table.get("TableType") or "",
         place,
         [list(each) for each in catalogue.columns(table)],
         [list(each) for each in catalogue.keys(table)],
         table.get("ViewOriginalText") or "",
-        (catalogue.generation(table) or "") if not partitioned else "",
+        (catalogue.generation(table) or "") if not partitioned and not view else "",
     ]
 
 
 def partition_identity(partition: Mapping[str, Any]) -> list[str]:
     """Return the members of a partition that say whether two definitions show the same files."""
     return [catalogue.location(partition), catalogue.generation(partition) or ""]
+
+
+def _created(partition: Mapping[str, Any]) -> str:
+    created = partition.get("CreationTime")
+    return str(created.timestamp()) if created is not None else ""
 
 
 def _production(glue: Catalogue, name: TableName) -> tuple[dict[str, Any] | None, dict[Values, dict[str, Any]]]:

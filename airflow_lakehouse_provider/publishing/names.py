@@ -21,7 +21,14 @@ class PublishingError(LakehouseError):
 
 
 class Moved(PublishingError):
-    """Production is not what was read any more: what was built from it must be built again; the message names it."""
+    """Production is not what was read any more: what was built from it must be built again; the message names it.
+
+    :ivar nodes: unique ids of the nodes to build again; none where only the whole attempt can be
+    """
+
+    def __init__(self, message: str, *, nodes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.nodes = nodes
 
 
 @dataclass(frozen=True, order=True)

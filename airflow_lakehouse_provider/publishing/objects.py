@@ -27,6 +27,9 @@ def read(s3: Any, uri: str) -> tuple[bytes, str] | None:
 def write(s3: Any, uri: str, content: bytes, *, only_if: str | None = None) -> str | None:
     """Put an object; return its ETag, or None where the condition does not hold.
 
+    A PUT whose reply was lost is repeated by botocore and then finds its own object: that counts as success, so the
+    content must differ from that of any other writer.
+
     :param only_if: ``*``: there is no object yet; an ETag: the object is still this one; None: whatever is there
     """
     bucket, key = split_s3_uri(uri)
@@ -34,9 +37,10 @@ def write(s3: Any, uri: str, content: bytes, *, only_if: str | None = None) -> s
     try:
         answer = s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="application/json", **condition)
     except Exception as error:
-        if only_if is not None and _code(error) in (*_LOST, *_GONE):
-            return None
-        raise
+        if only_if is None or _code(error) not in (*_LOST, *_GONE):
+            raise
+        found = read(s3, uri)
+        return found[1] if found is not None and found[0] == content else None
     etag: str = answer["ETag"]
     return etag
 

@@ -1,0 +1,280 @@
+"""Publishing an attempt, finishing what a killed publisher left, and undoing what cannot be finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_lakehouse_provider.publishing import catalogue, objects
+from airflow_lakehouse_provider.publishing.attempt import PASSED, AttemptStore, AuditAttempt
+from airflow_lakehouse_provider.publishing.catalogue import Catalogue
+from airflow_lakehouse_provider.publishing.clone import identity, partition_identity
+from airflow_lakehouse_provider.publishing.lease import Lease
+from airflow_lakehouse_provider.publishing.moves import Move
+from airflow_lakehouse_provider.publishing.names import Moved, Places, PublishingError, TableName
+from airflow_lakehouse_provider.publishing.plan import Planner
+from airflow_lakehouse_provider.publishing.record import (
+    ACCEPTED,
+    PLANNED,
+    PUBLICATION,
+    PUBLISHED,
+    PUBLISHING,
+    ROLLBACK,
+    UNDONE,
+    UNFINISHED,
+    History,
+    Publication,
+    Step,
+)
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A person's decision to publish in spite of tests that failed.
+
+    :param tests: unique ids or names of the tests
+    :raises PublishingError: tests without a reason, or a reason without tests
+    """
+
+    tests: tuple[str, ...] = ()
+    reason: str = ""
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.tests) != bool(self.reason.strip()):
+            raise PublishingError(
+                f"accept is {list(self.tests)!r} and reason is {self.reason!r}: the two go together. Name the tests "
+                "that may fail this once, and say why."
+            )
+
+    def covers(self, unique_id: str) -> bool:
+        """Return True if a test was accepted: by its unique id, or by its name without dbt's hash."""
+        parts = unique_id.split(".")
+        return unique_id in self.tests or any(part in self.tests for part in parts[2:3])
+
+
+class Publisher:
+    """The one who changes what is public.
+
+    :param glue: a boto3 client; ``s3`` likewise
+    :param conflicts: returns the unique ids of an attempt's nodes that must be built again, given what moved and the
+        plan's steps
+    :param log: called with a line for the task's log
+    """
+
+    def __init__(
+        self,
+        glue: Any,
+        s3: Any,
+        places: Places,
+        *,
+        conflicts: Callable[[AuditAttempt, Sequence[Step]], tuple[Mapping[TableName, Move], list[str]]],
+        log: Log,
+    ) -> None:
+        self._glue = Catalogue(glue)
+        self._s3 = s3
+        self._places = places
+        self._conflicts = conflicts
+        self._log = log
+        self.history = History(s3, places)
+        self.attempts = AttemptStore(s3, places)
+
+    @contextmanager
+    def lease(self, purpose: str) -> Iterator[Lease]:
+        """Hold the lease; a publication that a killed publisher left is finished first."""
+        with Lease(self._s3, self._places, purpose, log=self._log) as lease:
+            if lease.unfinished:
+                left = self.history.read(lease.unfinished)
+                if left.state in UNFINISHED:
+                    self._log(f"Finishing {left.kind} {left.label}, which its publisher left.")
+                    try:
+                        self._carry_out(left, lease)
+                    except Moved as error:
+                        self._log(f"{left.kind} {left.label} could not be finished: {error}")
+                lease.remember(None)
+            yield lease
+
+    def publish(
+        self,
+        uri: str,
+        *,
+        acceptance: Acceptance | None = None,
+        empty: bool = False,
+        run: str = "",
+        lease: Lease | None = None,
+    ) -> Publication:
+        """Publish an attempt whose gate has passed, and return the record; what was published already stays.
+
+        :param uri: the address of the attempt's document
+        :param empty: the unit has no rows: its partitions are removed
+        :param run: DAG run or user, for the record
+        :param lease: one that is held already
+        :raises Moved: production was changed since the attempt read it; ``nodes`` are to be built again
+        :raises PublishingError: the gate has not passed, or the attempt cannot be published
+        """
+        attempt = self.attempts.read(uri)
+        if lease is None:
+            with self.lease(f"publication of {attempt.unit}") as held:
+                return self._publish(attempt, acceptance or Acceptance(), empty, run, held)
+        return self._publish(attempt, acceptance or Acceptance(), empty, run, lease)
+
+    def _publish(
+        self, attempt: AuditAttempt, acceptance: Acceptance, empty: bool, run: str, lease: Lease
+    ) -> Publication:
+        known = self.history.of_attempt(attempt.unit, attempt.audit)
+        if known is not None:
+            self._log(f"{known.label} is {known.state}: it is carried out to its end.")
+            return known if known.state == PUBLISHED else self.carry_out(known, lease)
+        accepted = check_gate(attempt, acceptance)
+        generation = self.history.next_generation(attempt.unit)
+        planner = Planner(self._glue, self._s3, self._places)
+        steps = planner.steps(attempt, f"{attempt.unit}/{generation}", empty=empty)
+        moves, again = self._conflicts(attempt, steps)
+        if again:
+            names = ", ".join(str(table) for table in sorted(moves))
+            raise Moved(
+                f"{names} changed since {attempt.audit} was built for {attempt.unit}, and {', '.join(again)} read "
+                "that: nothing was published",
+                nodes=tuple(again),
+            )
+        gate = attempt.gate
+        assert gate is not None
+        record = self.history.add(
+            Publication(
+                unit=attempt.unit,
+                generation=generation,
+                kind=ROLLBACK if attempt.restores is not None else PUBLICATION,
+                audit=attempt.audit,
+                gate=ACCEPTED if accepted else gate.status,
+                gate_message=gate.message,
+                failed_tests=gate.failed,
+                accepted=accepted,
+                reason=acceptance.reason if accepted else "",
+                accepted_by=acceptance.by if accepted else "",
+                run=run or attempt.run,
+                restores=attempt.restores,
+                code=attempt.code,
+                rows=attempt.rows,
+                plan=steps,
+            )
+        )
+        return self.carry_out(record, lease)
+
+    def carry_out(self, record: Publication, lease: Lease) -> Publication:
+        """Take the steps of a planned record; return it as published.
+
+        :raises Moved: an entry is neither as before nor as planned; what was done is undone
+        """
+        lease.remember(self.history.uri(record))
+        done = self._carry_out(record, lease)
+        lease.remember(None)
+        return done
+
+    def _carry_out(self, record: Publication, lease: Lease) -> Publication:
+        try:
+            for step in record.plan:
+                self._check_files(step)
+            if record.state == PLANNED:
+                for step in record.plan:
+                    self._check(step)
+                record = self.history.change(record, state=PUBLISHING)
+            for step in record.plan:
+                lease.check()
+                self._take(step, step.old, step.new)
+        except Moved as error:
+            self._undo(record, lease)
+            self.history.change(record, state=UNDONE, reason=f"{record.reason} {error}".strip())
+            raise
+        tables = len({step.table for step in record.plan})
+        self._log(f"Published {record.label}: {len(record.plan)} changes in {tables} tables and views.")
+        return self.history.change(record, state=PUBLISHED)
+
+    def _undo(self, record: Publication, lease: Lease) -> None:
+        for step in reversed(record.plan):
+            lease.check()
+            if _same(self._current(step), step.new) and not _same(step.old, step.new):
+                self._take(step, step.new, step.old)
+
+    def _check(self, step: Step) -> None:
+        current = self._current(step)
+        if not _same(current, step.old) and not _same(current, step.new):
+            raise Moved(f"{step} was changed by somebody else: it is {_place(current)}, not {_place(step.old)}")
+
+    def _check_files(self, step: Step) -> None:
+        if step.new is None or not step.new_files:
+            return
+        now = objects.files_at(self._s3, catalogue.location(step.new))
+        if lost := sorted(set(step.new_files.items()) - set(now.items())):
+            raise Moved(
+                f"{step}: the file {lost[0][0]} ({len(lost)} in all) was changed or deleted since it was planned"
+            )
+
+    def _current(self, step: Step) -> dict[str, Any] | None:
+        if step.values is None:
+            return self._glue.table(step.table)
+        return self._glue.partition(step.table, step.values)
+
+    def _take(self, step: Step, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
+        """Change an entry from old to new, unless it is new already.
+
+        :raises Moved: it is neither
+        """
+        current = self._current(step)
+        if _same(current, new):
+            return
+        if not _same(current, old):
+            raise Moved(f"{step} was changed by somebody else: it is {_place(current)}, not {_place(old)}")
+        if step.values is not None:
+            self._take_partition(step, current, new)
+        elif new is None:
+            self._glue.delete_table(step.table)
+        elif current is None:
+            self._glue.create_table(step.table.database, new)
+        else:
+            self._glue.update_table(step.table.database, new, current.get("VersionId"))
+
+    def _take_partition(self, step: Step, current: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
+        assert step.values is not None
+        if new is None:
+            self._glue.delete_partitions(step.table, [step.values])
+        elif current is None:
+            self._glue.create_partitions(step.table, [new])
+        else:
+            self._glue.update_partition(step.table, new)
+
+
+def check_gate(attempt: AuditAttempt, acceptance: Acceptance) -> tuple[str, ...]:
+    """Return the failed tests that were accepted, if the gate lets an attempt pass.
+
+    :raises PublishingError: it was not tested, or a test failed that nobody accepted
+    """
+    gate = attempt.gate
+    if gate is None:
+        raise PublishingError(f"attempt {attempt.audit} of {attempt.unit} was not tested: run dbt test on it first")
+    if gate.status == PASSED:
+        return ()
+    refused = [test for test in gate.failed if not acceptance.covers(test)]
+    if refused or not gate.failed:
+        raise PublishingError(
+            f"the gate of {attempt.unit} failed: {gate.message}. Production is unchanged. A person may publish it all "
+            "the same, naming each test and why: lakehouse publish --accept TEST --reason TEXT"
+        )
+    return gate.failed
+
+
+def _same(found: Mapping[str, Any] | None, expected: Mapping[str, Any] | None) -> bool:
+    if found is None or expected is None:
+        return found is expected
+    if "Values" in expected:
+        return partition_identity(found) == partition_identity(expected)
+    # Of a table with partitions its own location says whether a plan was carried out.
+    place = catalogue.location(found) == catalogue.location(expected)
+    return place and identity(found) == identity(expected)
+
+
+def _place(entry: Mapping[str, Any] | None) -> str:
+    return f"at {catalogue.location(entry) or 'no location'}" if entry is not None else "not there"
