@@ -13,7 +13,7 @@ from airflow_lakehouse_provider.publishing.catalogue import Catalogue
 from airflow_lakehouse_provider.publishing.clone import identity, partition_identity
 from airflow_lakehouse_provider.publishing.lease import Lease
 from airflow_lakehouse_provider.publishing.moves import Move
-from airflow_lakehouse_provider.publishing.names import Moved, Places, PublishingError, TableName
+from airflow_lakehouse_provider.publishing.names import Moved, Places, PublishingError, TableName, check_unit
 from airflow_lakehouse_provider.publishing.plan import Planner
 from airflow_lakehouse_provider.publishing.record import (
     ACCEPTED,
@@ -28,6 +28,7 @@ from airflow_lakehouse_provider.publishing.record import (
     Publication,
     Step,
 )
+from airflow_lakehouse_provider.publishing.rollback import Returner
 
 Log = Callable[[str], None]
 
@@ -163,6 +164,38 @@ class Publisher:
             )
         )
         return self.carry_out(record, lease)
+
+    def rollback(self, unit: str, to: int | None = None, *, run: str = "") -> Publication:
+        """Put a former generation of a unit back, and return the record.
+
+        :param to: the generation; 0 is what was there before the first; default: the one before the last
+        :param run: DAG run or user, for the record
+        :raises PublishingError: there is no such generation, it cannot come back, or tables were replaced by later
+            publications of other units and must be built again; the message says which
+        """
+        with self.lease(f"rollback of {check_unit(unit)}") as lease:
+            generation = self.history.next_generation(unit)
+            returner = Returner(self._glue, self._s3, self._places)
+            label = f"{unit}/{generation}"
+            back = returner.way_back(self.history.published(unit), unit, to, label)
+            if back.replaced:
+                raise PublishingError(
+                    f"{unit} cannot go back to generation {back.generation} by pointers alone: publications of other "
+                    f"units have since replaced the tables of {', '.join(back.replaced)}, which must be built again "
+                    "from what comes back. Give the rollback dbt's arguments, or run the month's DAG run again."
+                )
+            record = self.history.add(
+                Publication(
+                    unit=unit,
+                    generation=generation,
+                    kind=ROLLBACK,
+                    audit="",
+                    run=run,
+                    restores=back.generation,
+                    plan=back.steps,
+                )
+            )
+            return self.carry_out(record, lease)
 
     def carry_out(self, record: Publication, lease: Lease) -> Publication:
         """Take the steps of a planned record; return it as published.

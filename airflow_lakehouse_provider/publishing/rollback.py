@@ -64,10 +64,12 @@ class Returner:
         for chain in _chains(undone):
             first, last = chain[0], chain[-1]
             current = self._current(last.table, last.values)
-            if not _continuous(chain) or not _is(current, last.new, last.values):
+            ours = _is(current, last.new, last.values)
+            if not ours:
                 owner = catalogue.generation(current or {})
                 if owner is None or owner.rpartition("/")[0] == unit:
                     raise PublishingError(self._not_ours(last, current))
+            if not ours or not _continuous(chain):
                 replaced.add(last.node)
                 continue
             self._check_files(last.new, last.new_files, str(last), "is not as it was published: it was changed by hand")
