@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from airflow_lakehouse_provider.month import Month as Month
     from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator as DbtAthenaOperator
     from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator as GlueMonthlyJobOperator
+    from airflow_lakehouse_provider.operators.publish import PublishOperator as PublishOperator
+    from airflow_lakehouse_provider.operators.publish import RollbackOperator as RollbackOperator
+    from airflow_lakehouse_provider.operators.publish import SweepOperator as SweepOperator
     from airflow_lakehouse_provider.sensors.crawler import CrawlerCompletionSensor as CrawlerCompletionSensor
 
 __version__ = "0.1.0"
@@ -23,6 +26,9 @@ _HOMES = {
     "GlueMonthlyJobOperator": "operators.glue",
     "Lakehouse": "config",
     "Month": "month",
+    "PublishOperator": "operators.publish",
+    "RollbackOperator": "operators.publish",
+    "SweepOperator": "operators.publish",
 }
 __all__ = sorted(_HOMES)
 

@@ -27,6 +27,7 @@ class LakehouseError(Exception):
             ProfileError            no profile can be made for dbt
             ProjectError            the dbt project cannot be used
             PublishingError         nothing can be published or rolled back
+                LeaseError          another publisher is at work
                 Moved               production is not what was read any more
             Stopped                 dbt was stopped before it was started
             SyncError               the MWAA bundle cannot be copied to S3

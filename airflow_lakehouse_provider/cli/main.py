@@ -12,10 +12,14 @@ from airflow_lakehouse_provider import __version__
 COMMANDS = {
     "demo": ("demo", "Run months end to end in a real Airflow on a local AWS."),
     "doctor": ("doctor", "Check this machine, AWS permissions and settings."),
+    "history": ("history", "List the publications of each month, and what their gates said."),
     "init": ("init", "Write a starter: DAG, lakehouse.yaml, Glue script, dbt project."),
     "local": ("local", "Run the local AWS in the foreground."),
     "mwaa": ("mwaa", "Build and upload the files of Amazon MWAA and the Glue jobs."),
+    "publish": ("publish", "Publish a month in spite of tests that failed, naming them and why."),
+    "rollback": ("rollback", "Put a former generation of a month back."),
     "sample-data": ("sample_data", "Generate a month of trip records."),
+    "sweep": ("sweep", "Remove audit schemas and files of old generations that nobody needs."),
     "upload-raw": ("upload_raw", "Upload a month's raw file to the place that the DAG reads."),
 }
 LOCAL_EXTRA = "this command needs the extra 'local': pip install 'airflow-lakehouse-provider[local]'"

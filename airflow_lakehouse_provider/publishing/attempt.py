@@ -183,6 +183,12 @@ class AttemptStore:
             if objects.write(self._s3, uri, changed.dump(), only_if=found[1]) is not None:
                 return changed
 
+    def last(self, unit: str) -> str | None:
+        """Return the address of a unit's last attempt that was built; None where there is none."""
+        found = [self.read(self.uri(audit)) for audit in self.all()]
+        built = sorted((each.started, each.audit) for each in found if each.unit == unit and each.state == BUILT)
+        return self.uri(built[-1][1]) if built else None
+
     def all(self) -> list[str]:
         """Return the audit schemas of all attempts."""
         prefix = f"{self.places.attempts}/"

@@ -26,8 +26,8 @@ _STOP_SECONDS = 40.0
 _POLL_SECONDS = (0.2, 2.0)
 
 
-class LeaseLost(PublishingError):
-    """The lease was not renewed in time, and another publisher may hold it: nothing more may be written."""
+class LeaseError(PublishingError):
+    """Another publisher holds the lease, or may hold it as it was not renewed in time: try again later."""
 
 
 class Lease:
@@ -38,7 +38,7 @@ class Lease:
     :param wait: seconds to wait for it
     :param log: called with a line when it has to wait
     :ivar unfinished: the address of a record that its last holder did not finish; None where there is none
-    :raises PublishingError: when entered: another publisher holds it for longer than ``wait``
+    :raises LeaseError: when entered: another publisher holds it for longer than ``wait``
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Lease:
         while not self._take():
             holder = self._holder or {}
             if time.monotonic() > deadline:
-                raise PublishingError(
+                raise LeaseError(
                     f"another publisher holds {self._uri} for longer than {self._wait:.0f} seconds: "
                     f"{holder.get('purpose')}. Try again when it has ended."
                 )
@@ -87,7 +87,7 @@ class Lease:
     def remember(self, record: str | None) -> None:
         """Name the record that is being carried out, for whoever comes after a crash; None: it is finished.
 
-        :raises LeaseLost: it was lost
+        :raises LeaseError: it was lost
         """
         self.unfinished = record
         if not self._renew():
@@ -97,14 +97,14 @@ class Lease:
     def check(self) -> None:
         """Return if this process may still write.
 
-        :raises LeaseLost: it may not
+        :raises LeaseError: it may not
         """
         if self._lost or time.monotonic() - self._renewed > _STOP_SECONDS:
             self._lose()
 
     def _lose(self) -> None:
         self._lost = True
-        raise LeaseLost(f"the lease {self._uri} was lost: S3 could not be reached for {_STOP_SECONDS:.0f} seconds")
+        raise LeaseError(f"the lease {self._uri} was lost: S3 could not be reached for {_STOP_SECONDS:.0f} seconds")
 
     def _take(self) -> bool:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What moved in production since an attempt read it, and which of its nodes have read that.
+"""The moves in production since an attempt read it, and the nodes that have read what moved.
 
 Months that are built at once change the same tables. A node must be built again only if it has read a partition, or a
 table, that another publication has replaced since. What a query reads is Athena's own answer: EXPLAIN (TYPE IO).

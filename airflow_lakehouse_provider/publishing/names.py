@@ -13,6 +13,7 @@ from airflow_lakehouse_provider.s3_uri import split_s3_uri
 GENERATION = "lakehouse_generation"
 AUDIT_MARK = "__audit_"
 _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,99}")
+_ATTEMPT = re.compile(r"(s3://[^/]+(?:/[^/]+)*?)/attempts/[^/]+/attempt\.json")
 _AUDIT = re.compile(rf".+{AUDIT_MARK}[0-9a-f]{{12}}")
 
 
@@ -99,6 +100,20 @@ class Places:
     def new_root(self) -> str:
         """Return a prefix that was never used, for a table's own location."""
         return f"{self.data}/roots/{secrets.token_hex(16)}"
+
+    @classmethod
+    def of_attempt(cls, uri: str) -> Places:
+        """Return the places that an attempt's document lies in.
+
+        :raises PublishingError: it is not the address of one
+        """
+        found = _ATTEMPT.fullmatch(uri) if isinstance(uri, str) else None
+        if found is None:
+            raise PublishingError(
+                f"attempt is {uri!r}; it must be the address that a build under audit returns as `attempt`, "
+                "s3://bucket/prefix/attempts/<audit schema>/attempt.json"
+            )
+        return cls(found[1])
 
     @property
     def publications(self) -> str:

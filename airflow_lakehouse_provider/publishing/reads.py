@@ -1,4 +1,4 @@
-"""What an attempt's queries have read: Athena's answer to EXPLAIN (TYPE IO), asked only when something moved."""
+"""The check for conflicts: Athena's EXPLAIN (TYPE IO) tells what an attempt's queries read, once something moved."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ An object is one line of JSON whose top-level members are also columns of a tabl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -105,6 +105,12 @@ class Publication:
             )
         texts = {name: tuple(content[name]) for name in ("failed_tests", "accepted")}
         return cls(**{**content, **texts, "plan": tuple(_step(each) for each in content["plan"])})
+
+
+def public_generation(records: Iterable[Publication]) -> int | None:
+    """Return the generation of a unit that is public; None where none was published."""
+    published = [each.generation for each in records if each.state == PUBLISHED and each.generation is not None]
+    return max(published, default=None)
 
 
 def _step(content: Mapping[str, Any]) -> Step:

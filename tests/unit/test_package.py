@@ -18,6 +18,9 @@ def test_the_exported_names():
         "GlueMonthlyJobOperator",
         "Lakehouse",
         "Month",
+        "PublishOperator",
+        "RollbackOperator",
+        "SweepOperator",
     ]
     for name in airflow_lakehouse_provider.__all__:
         assert getattr(airflow_lakehouse_provider, name).__name__ == name

@@ -115,7 +115,7 @@ def test_a_lease_that_was_taken_over_writes_nothing_more(lake, monkeypatch):
     with lease.Lease(lake.s3, lake.places, "paused") as paused:
         monkeypatch.setattr(lease, "LEASE_SECONDS", -1.0)
         with lease.Lease(lake.s3, lake.places, "new"):
-            with pytest.raises(lease.LeaseLost, match="was lost"):
+            with pytest.raises(lease.LeaseError, match="was lost"):
                 paused.remember("s3://a/b")
-            with pytest.raises(lease.LeaseLost):
+            with pytest.raises(lease.LeaseError):
                 paused.check()
