@@ -1,4 +1,4 @@
-"""What AssumeRole checks before it begins a session: the members of the request, and the session policies.
+"""The checks of AssumeRole before it begins a session: the members of the request, and the session policies.
 
 Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
