@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lakehouse_local.athena import information_schema, views
@@ -76,9 +77,10 @@ class Binding:
         """Return the table or view of this name, for the compiler of queries."""
         database, name = self.name(catalog, schema, table)
         if database == information_schema.NAME:
-            return information_schema.relation(self.catalog, name)
+            return replace(information_schema.relation(self.catalog, name), name=(database, name))
         if name.endswith("$partitions"):
-            return self._partitions(self.table(database, name.removesuffix("$partitions")))
+            listed = self._partitions(self.table(database, name.removesuffix("$partitions")))
+            return replace(listed, name=(database, name))
         found = self.table(database, name)
         if found.get("TableType") == "VIRTUAL_VIEW":
             view = views.definition(found)
@@ -94,6 +96,7 @@ class Binding:
             columns + keys,
             tuple(key.name for key in keys),
             source=lambda where: f"({self._rows(found, columns, keys, where)})",
+            name=(database, name),
         )
 
     def _rows(self, table: Table, columns: Sequence[Column], keys: Sequence[Column], where: str | None) -> str:
@@ -131,6 +134,14 @@ class Binding:
         except SqlError:
             return found  # to leave partitions out only saves reading: the query itself still has the condition
         return [found[ordinal] for (ordinal,) in kept]
+
+    def key_values(self, keys: Sequence[Column], partitions: Sequence[Partition]) -> list[tuple[Any, ...]]:
+        """Return the values of partitions' keys in the keys' types; a value that is NULL or of no such type is None."""
+        rows = ", ".join(
+            "(" + ", ".join(_value(v, k, "TRY_CAST") for v, k in zip(values, keys, strict=True)) + ")"
+            for values, _ in partitions
+        )
+        return self.cursor.all(f"SELECT * FROM (VALUES {rows}) t") if rows else []
 
     def _scan(self, table: Table, storage: dict[str, Any], columns: scanning.Columns) -> str:
         format = formats.of_storage(storage, f"{table['DatabaseName']}.{table['Name']}")
@@ -229,6 +240,6 @@ def _check_partition(
         )
 
 
-def _value(value: str, key: Column) -> str:
+def _value(value: str, key: Column, cast: str = "CAST") -> str:
     type = duckdb_type(parse_type(key.type))
-    return f"NULL::{type}" if value == NULL_PARTITION else f"CAST({formats.literal(value)} AS {type})"
+    return f"NULL::{type}" if value == NULL_PARTITION else f"{cast}({formats.literal(value)} AS {type})"

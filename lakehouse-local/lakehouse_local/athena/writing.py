@@ -87,11 +87,14 @@ def put(
         _check_count({(values, bucket) for _, values, bucket in staged})
         cursor.check()
         written = Written(rows=rows)
+        places: dict[str, Path] = {}
         for path, values, bucket in staged:
             location = (existing or {}).get(values) or _location(target, values)
             if target.keys:
                 written.partitions[values] = location
-            uri = f"{location}/{bucket:05d}_{uuid.uuid4().hex}{_extension(target)}"
+            places[f"{location}/{bucket:05d}_{uuid.uuid4().hex}{_extension(target)}"] = path
+        store.placing(places)
+        for uri, path in places.items():
             store.adopt(uri, path)
             placed.append(uri)
         written.files = placed

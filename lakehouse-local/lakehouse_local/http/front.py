@@ -174,7 +174,9 @@ class Front:
             try:
                 return self._moto(environ, start_response)
             finally:
-                if environ["REQUEST_METHOD"] not in _READS:
+                if service == "sts":
+                    self._moto_state.save(service)  # a session that a kill would make unknown
+                elif environ["REQUEST_METHOD"] not in _READS:
                     self._moto_state.changed(service)
         except Exception as error:  # moto's own errors, and operations that it does not have
             # A server error would be retried, by Terraform for minutes, and fail again.

@@ -25,7 +25,9 @@ from lakehouse_local.glue.tags import Tags
 from lakehouse_local.http.front import Front
 from lakehouse_local.http.wire import Caller, JsonService
 from lakehouse_local.iam.access import AccessDenied
+from lakehouse_local.iam.principals import TEMPORARY
 from lakehouse_local.lock import RootLock
+from lakehouse_local.moto import sessions
 from lakehouse_local.moto.backends import MotoState, QuietRequestHandler
 from lakehouse_local.moto.s3 import Installation
 from lakehouse_local.options import check_account, check_port, check_region
@@ -121,6 +123,7 @@ class LocalAws:
         self._ending.append(listener.close)
         self._ending.append(RootLock(self.root).release)
         check_version(self.root)
+        sessions.seconds()  # raises for a value that is not allowed
         self.store = s3.ObjectStore(self.root)
         self._ending.append(self.store.close)
         installation = Installation(self.store)
@@ -149,7 +152,7 @@ class LocalAws:
             service: JsonService = make_service()
             self._ending.append(service.close)
             services.append(service)
-        gate = self._gate(state_dir, athena) if self._enforce_iam else None
+        gate = self._gate(state_dir, athena)
         location = {"region": self.region, "account_id": self.account_id}
         front = Front(services, tags, installation, moto_state, gate=gate, **location)
         self._ending.append(front.close)
@@ -166,7 +169,7 @@ class LocalAws:
         from lakehouse_local.iam.gate import Gate
 
         account = Account(self.region, self.account_id, work_group_of_query=athena.work_group_of)
-        self._enforcement = Enforcement(account, state_dir / CALLS)
+        self._enforcement = Enforcement(account, state_dir / CALLS, everything=self._enforce_iam)
         return Gate(self._enforcement, self.store)
 
     def _serve(self, server: BaseWSGIServer) -> None:
@@ -199,9 +202,15 @@ class LocalAws:
         self.stop()
 
     def _run_identity(self, caller: Caller, role: str, session_name: str) -> RunIdentity:
-        """Return the identity of a Glue run: a session of its role with --enforce-iam, otherwise its caller."""
-        if self._enforcement is None:
-            return RunIdentity({**self.environment, "AWS_ACCESS_KEY_ID": caller.access_key_id})
+        """Return the identity of a Glue run: a session of its role with --enforce-iam, otherwise its caller.
+
+        Of a caller that is a session the run does not have the limits: its role is another one, and may do anything.
+        """
+        if self._enforcement is None or not self._enforce_iam:
+            temporary = caller.access_key_id.startswith(TEMPORARY)
+            return RunIdentity(
+                self.environment if temporary else {**self.environment, "AWS_ACCESS_KEY_ID": caller.access_key_id}
+            )
         try:
             session = self._enforcement.assume(role, session_name, "glue.amazonaws.com")
         except AccessDenied:

@@ -101,13 +101,22 @@ def validate(target: str, operation: str, parameters: dict[str, Any]) -> None:
     :raises AwsError: SerializationException for a wrong type, else the target's validation error in AWS's wording
     """
     service, code = TARGETS[target]
+    found = violations(service, operation, parameters)
+    if found:
+        errors = "error" if len(found) == 1 else "errors"
+        raise AwsError(code, f"{len(found)} validation {errors} detected: {'; '.join(found)}")
+
+
+def violations(service: str, operation: str, parameters: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a request by botocore's model, in AWS's wording.
+
+    :raises AwsError: SerializationException for a wrong type
+    """
     shape = _model(service).operation_model(operation).input_shape
-    violations: list[str] = []
+    found: list[str] = []
     if shape is not None:
-        _check(shape, parameters, "", violations)
-    if violations:
-        errors = "error" if len(violations) == 1 else "errors"
-        raise AwsError(code, f"{len(violations)} validation {errors} detected: {'; '.join(violations)}")
+        _check(shape, parameters, "", found)
+    return found
 
 
 def known(target: str, operation: str) -> bool:

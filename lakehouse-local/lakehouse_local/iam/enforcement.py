@@ -17,6 +17,7 @@ from lakehouse_local.iam.actions import accesses
 from lakehouse_local.iam.arn import account_of_arn, name_of_arn
 from lakehouse_local.iam.evaluate import Principal, ResourcePolicy
 from lakehouse_local.iam.principals import Principals, RoleSession
+from lakehouse_local.iam.session_policy import check_duration
 from lakehouse_local.iam.variables import Values
 
 CALLS = "iam-calls.jsonl"
@@ -28,11 +29,13 @@ class Enforcement:
 
     :param account: the account whose resources are judged
     :param calls: file of the decisions, a JSON line for each that differs
+    :param everything: judge by every policy; False: by session policies alone, whoever has none may do anything
     """
 
-    def __init__(self, account: Account, calls: Path) -> None:
-        self.principals = Principals(account)
+    def __init__(self, account: Account, calls: Path, *, everything: bool = True) -> None:
+        self.principals = Principals(account, rights=everything)
         self.account = account
+        self.everything = everything
         self._calls = calls
         self._lock = threading.Lock()
         self._seen: set[str] = set(calls.read_text().splitlines()) if calls.exists() else set()
@@ -51,9 +54,24 @@ class Enforcement:
 
     def decide(self, principal: Principal, access: Access, via: str = "") -> evaluate.Decision:
         """Return whether a principal is allowed an access, and AWS's reason where it is not."""
+        if not self.everything:
+            return evaluate.evaluate_session(principal, access, self._common_values(via))
         # The account of a resource is the ARN's, where it has one.
         owner = account_of_arn(access.resource) or self.account.account_id
         return evaluate.evaluate(principal, access, self._resource_policy(access), owner, self._common_values(via))
+
+    def check_role(self, principal: Principal, call: ApiCall) -> None:
+        """Check that a role exists and that its sessions may last as long as a call asks for.
+
+        :raises AccessDenied: there is no such role
+        :raises AwsError: ValidationError
+        """
+        arn = str(call.parameters.get("RoleArn"))
+        role = self.account.resources.role(arn)
+        if role is None:
+            access = Access(f"sts:{call.operation}", arn)
+            raise AccessDenied(_sentence(principal, access, ""), access)
+        check_duration(call.parameters, role.max_session, chained=principal.kind == evaluate.ROLE)
 
     def on_behalf(self, principal: Principal, via: str) -> Judge:
         """Return a judge for the accesses of a service on a principal's behalf."""
@@ -140,4 +158,5 @@ class Judge:
 def _sentence(principal: Principal, access: Access, reason: str) -> str:
     """Return AWS's message, https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
     resource = f'"{access.resource}"' if access.action.startswith("s3:") else access.resource
-    return f"User: {principal.arn} is not authorized to perform: {access.action} on resource: {resource} {reason}"
+    text = f"User: {principal.arn} is not authorized to perform: {access.action} on resource: {resource} {reason}"
+    return text.rstrip()

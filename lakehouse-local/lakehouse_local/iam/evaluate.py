@@ -106,6 +106,15 @@ def evaluate(
     return _in_account(principal, request, {name for _, name in granted})
 
 
+def evaluate_session(principal: Principal, access: Access, values: Values) -> Decision:
+    """Decide by the session policies alone: without any, everything is allowed."""
+    known = {**values, **principal.values, **access.context}
+    request = AccessRequest(access.action, access.resource, known, principal.names)
+    if any(policy.denies(request) for policy in principal.session):
+        return Decision(False, "with an explicit deny in a session policy")
+    return _within_session(principal, request)
+
+
 def _in_account(principal: Principal, request: AccessRequest, granted: set[str]) -> Decision:
     """Decide within one account.
 
@@ -129,6 +138,10 @@ def _by_identity(principal: Principal, request: AccessRequest) -> Decision:
 def _within_bounds(principal: Principal, request: AccessRequest) -> Decision:
     if principal.boundary is not None and not principal.boundary.allows(request):
         return _no("permissions boundary", request.action)
+    return _within_session(principal, request)
+
+
+def _within_session(principal: Principal, request: AccessRequest) -> Decision:
     if principal.session and not any(policy.allows(request) for policy in principal.session):
         return _no("session policy", request.action)
     return _ALLOWED

@@ -12,8 +12,9 @@ from lakehouse_local.iam import judged_files
 from lakehouse_local.iam.access import Access, AccessDenied, ApiCall
 from lakehouse_local.iam.actions import accesses
 from lakehouse_local.iam.enforcement import Enforcement
-from lakehouse_local.iam.evaluate import Principal
-from lakehouse_local.iam.principals import NoSuchKey, SessionExpired
+from lakehouse_local.iam.evaluate import ROLE, Principal
+from lakehouse_local.iam.principals import TEMPORARY, NoSuchKey, SessionExpired
+from lakehouse_local.iam.session_policy import ASSUMES, check_request
 from lakehouse_local.iam.web_identity import web_identity
 from lakehouse_local.moto.requests import parse_request
 from lakehouse_local.s3.store import ObjectStore
@@ -21,6 +22,8 @@ from lakehouse_local.s3.store import ObjectStore
 _SESSION_HEADER = "HTTP_X_AMZ_SECURITY_TOKEN"
 _OF_ONE_OBJECT = "HeadObject", "GetObject"
 _WEB_IDENTITY = "AssumeRoleWithWebIdentity"
+_OF_USERS = "GetSessionToken", "GetFederationToken"
+_UNLIMITED = "GetFederationToken", "AssumeRoleWithSAML"
 # Protocol -> error codes (denied, unknown key, expired session) and HTTP status.
 _CODES = {
     "json": ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException", 400),
@@ -44,9 +47,13 @@ class Gate:
     def admit(self, environ: dict[str, Any], service: str, caller: Caller) -> Caller:
         """Return the caller, with a judge for what services do on its behalf.
 
+        Without enforcement of every policy only sessions are looked at: they end, and their policies limit them.
+
         :param service: the service that the request is signed for
         :raises AwsError: in AWS's words, if the caller is unknown or the call is not allowed
         """
+        if not self._enforcement.everything and not caller.access_key_id.startswith(TEMPORARY) and service != "sts":
+            return caller
         denied, unknown, expired, status = _CODES[_protocol(environ, service)]
         call = parse_request(environ, service)
         try:
@@ -55,13 +62,24 @@ class Gate:
             raise AwsError(expired, "The security token included in the request is expired", status) from None
         except NoSuchKey:
             raise AwsError(unknown, _NO_SUCH_KEY if service == "s3" else _INVALID, status) from None
-        if call is None:
+        unlimited = not self._enforcement.everything and not principal.session
+        if call is None and not unlimited:
             path = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
             raise AwsError(denied, f"{service}: {path} is no operation whose permissions are known here", status)
+        begins = call is not None and call.service == "sts" and call.operation in ASSUMES
+        if call is not None and begins:
+            check_request(call, self._enforcement.account)
         try:
-            self._enforcement.judge(principal, [*accesses(call, self._enforcement.account), *self._listing(call)])
+            if call is not None and not unlimited:
+                self._enforcement.judge(principal, [*accesses(call, self._enforcement.account), *self._listing(call)])
+            if call is not None and begins:
+                self._enforcement.check_role(principal, call)
         except AccessDenied as error:
             raise AwsError(denied, error.message, status) from None
+        if call is not None and call.service == "sts":
+            _refuse_other_tokens(call, principal)
+        if unlimited:
+            return caller
         return replace(caller, judge=self._enforcement.on_behalf(principal, f"{service}.amazonaws.com"))
 
     def file(self, environ: Mapping[str, Any]) -> tuple[int, bytes]:
@@ -85,6 +103,8 @@ class Gate:
     def _principal(self, environ: Mapping[str, Any], caller: Caller, call: ApiCall | None) -> Principal:
         if call is not None and call.operation == _WEB_IDENTITY:
             return web_identity(call.parameters, self._enforcement.account)
+        if not self._enforcement.everything and not caller.access_key_id.startswith(TEMPORARY):
+            return self._enforcement.principals.root()
         query = parse_qs(environ.get("QUERY_STRING", ""))
         token = environ.get(_SESSION_HEADER) or query.get("X-Amz-Security-Token", [None])[0]
         return self._enforcement.principals.find(caller.access_key_id, token)
@@ -99,6 +119,20 @@ class Gate:
         except ValueError:
             return []
         return [] if there else [Access("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
+
+
+def _refuse_other_tokens(call: ApiCall, principal: Principal) -> None:
+    """Refuse the operations that make credentials without the limits that were asked for, or that the caller has.
+
+    :raises AwsError: AccessDenied to a session of a role, as AWS does; NotSupported here
+    """
+    if call.operation in _OF_USERS and principal.kind == ROLE:
+        raise AwsError("AccessDenied", f"Cannot call {call.operation} with session credentials", 403)
+    if call.operation in _UNLIMITED and (call.parameters.get("Policy") or call.parameters.get("PolicyArns")):
+        raise AwsError(
+            "NotSupported",
+            f"{call.operation} with a session policy is not supported by the local AWS: use AssumeRole",
+        )
 
 
 def _protocol(environ: Mapping[str, Any], service: str) -> str:

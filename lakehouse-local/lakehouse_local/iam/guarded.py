@@ -6,7 +6,7 @@ Each method is judged as the AWS operation that does the same; methods without s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from lakehouse_local.glue.catalog.store import Catalog
@@ -126,6 +126,10 @@ class _GuardedStore(_Guarded):
         for each in self._whole.opened(objects):
             self._judge(self._service, "GetObject", {"Bucket": each.bucket, "Key": each.key})
             yield each
+
+    def placing(self, uris: Iterable[str]) -> None:
+        for uri in uris:
+            self._judge(self._service, "PutObject", _object(uri))
 
 
 def guarded(store: ObjectStore, catalog: Catalog, judge: Judge | None) -> tuple[ObjectStore, Catalog]:

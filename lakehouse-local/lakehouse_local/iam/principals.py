@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -17,6 +17,7 @@ from lakehouse_local.iam.policy import PolicyDocument
 from lakehouse_local.moto.resources import UserRecord
 
 ADMINISTRATOR = "local"  # the access key of the account's root user
+TEMPORARY = "ASIA"  # the access keys of sessions begin so, as AWS's do
 _NOBODY = "anonymous"  # the front's access key for a request without a signature
 
 
@@ -49,10 +50,14 @@ class RoleSession:
 
 
 class Principals:
-    """The principals of one account."""
+    """The principals of one account.
 
-    def __init__(self, account: Account) -> None:
+    :param rights: False leaves out the rights of roles, which then need not be parsed: only session policies count
+    """
+
+    def __init__(self, account: Account, *, rights: bool = True) -> None:
         self._account = account
+        self._rights = rights
         self._resources = account.resources
         self._sessions: dict[str, RoleSession] = {}
         self._lock = threading.Lock()
@@ -60,7 +65,7 @@ class Principals:
     def start_session(self, role_arn: str, name: str) -> RoleSession:
         """Return credentials for a run that a service carries out as a role."""
         letters = string.ascii_uppercase + string.digits
-        key = "ASIA" + "".join(secrets.choice(letters) for _ in range(16))
+        key = TEMPORARY + "".join(secrets.choice(letters) for _ in range(16))
         session = RoleSession(key, secrets.token_urlsafe(30), secrets.token_urlsafe(60), role_arn, name)
         with self._lock:
             self._sessions[key] = session
@@ -74,7 +79,7 @@ class Principals:
         :raises SessionExpired: the key is that of a session that is over
         """
         if access_key_id == ADMINISTRATOR:
-            return self._root()
+            return self.root()
         if access_key_id == _NOBODY:
             return Principal("anonymous", ANONYMOUS)
         with self._lock:
@@ -85,9 +90,19 @@ class Principals:
         user = self._resources.user_of_key(access_key_id)
         return self._user(user) if user is not None else self._assumed(access_key_id, token)
 
-    def in_role(self, role_arn: str, session_name: str, session_policy: str | None = None) -> Principal:
-        """Return the principal of a role's session; with a role that does not exist, it has no rights."""
+    def root(self) -> Principal:
+        """Return the account's root user, for whom every key stands that is no session's where rights do not count."""
+        arn = self._account.arn("iam", "root", regional=False)
+        number = self._account.account_id
+        return Principal(arn, ROOT, number, values=self._values(arn, number, "Account"))
+
+    def in_role(self, role_arn: str, session_name: str, session: Sequence[PolicyDocument] = ()) -> Principal:
+        """Return the principal of a role's session; with a role that does not exist, it has no rights.
+
+        :param session: the session policies
+        """
         role = self._resources.role(role_arn)
+        bound = role if self._rights else None
         name = f"assumed-role/{name_of_arn(role_arn)}/{session_name}"
         arn = f"arn:{self._account.partition}:sts::{self._account.account_id}:{name}"
         user_id = f"{role.id if role is not None else 'AROA'}:{session_name}"
@@ -96,9 +111,9 @@ class Principals:
             ROLE,
             self._account.account_id,
             role_arn,
-            _parsed(role.policies) if role is not None else (),
-            self._boundary(role.boundary_arn) if role is not None else None,
-            (policy.parse(session_policy),) if session_policy else (),
+            _parsed(bound.policies) if bound is not None else (),
+            self._boundary(bound.boundary_arn) if bound is not None else None,
+            tuple(session),
             {
                 **self._values(role_arn, user_id, "AssumedRole"),
                 **_principal_tags(role.tags if role is not None else {}),
@@ -112,12 +127,9 @@ class Principals:
         _check_token(found.token, token)
         if found.expiration < datetime.now(timezone.utc).replace(tzinfo=None):
             raise SessionExpired(access_key_id)
-        return self.in_role(found.role_arn, found.session_name, found.policy)
-
-    def _root(self) -> Principal:
-        arn = self._account.arn("iam", "root", regional=False)
-        number = self._account.account_id
-        return Principal(arn, ROOT, number, values=self._values(arn, number, "Account"))
+        managed = (self._managed(arn) for arn in found.policy_arns)
+        own = [policy.parse(found.policy)] if found.policy else []
+        return self.in_role(found.role_arn, found.session_name, [*own, *managed])
 
     def _user(self, user: UserRecord) -> Principal:
         values = {
@@ -136,9 +148,10 @@ class Principals:
         }
 
     def _boundary(self, arn: str | None) -> PolicyDocument | None:
-        """Return a permissions boundary; one that was deleted allows nothing."""
-        if not arn:
-            return None
+        return self._managed(arn) if arn else None
+
+    def _managed(self, arn: str) -> PolicyDocument:
+        """Return a managed policy that limits somebody; one that was deleted allows nothing."""
         document = self._resources.managed_policy(arn)
         return policy.parse(document) if document is not None else PolicyDocument(())
 

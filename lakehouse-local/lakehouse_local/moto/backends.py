@@ -23,7 +23,7 @@ from moto.moto_server import werkzeug_app
 
 from lakehouse_local.errors import StateError
 from lakehouse_local.http.wire import epoch
-from lakehouse_local.moto import terraform_fixes
+from lakehouse_local.moto import sessions, terraform_fixes
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ _LOG_EVENTS_AT_ONCE = 10_000
 def application() -> Callable[..., Iterable[bytes]]:
     """Return moto as a WSGI application, without CORS headers for other origins."""
     terraform_fixes.install()
+    sessions.install()
     werkzeug_app.DISABLE_GLOBAL_CORS = True  # type: ignore[attr-defined]
     return werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
 

@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from lakehouse_local.moto.backends import get_backend
+from lakehouse_local.moto.sessions import policy_arns_of
 
 PARTITION = "aws"
+_MAX_SESSION = 3600  # seconds, of a role that says nothing else
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class RoleRecord:
     :ivar policies: JSON documents, inline ones first
     :ivar trust: JSON document that names who may assume it
     :ivar boundary_arn: managed policy that bounds it
+    :ivar max_session: seconds that a session of it may last
     """
 
     arn: str
@@ -30,6 +33,7 @@ class RoleRecord:
     policies: tuple[str, ...]
     trust: str
     boundary_arn: str | None
+    max_session: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class AssumedRole:
 
     :ivar expiration: UTC, without a zone
     :ivar policy: JSON document of the session policy
+    :ivar policy_arns: managed policies that are session policies too
     """
 
     role_arn: str
@@ -59,6 +64,7 @@ class AssumedRole:
     token: str
     expiration: datetime
     policy: str | None
+    policy_arns: tuple[str, ...] = ()
 
 
 class MotoResources:
@@ -96,7 +102,12 @@ class MotoResources:
         if found is None:
             return None
         return AssumedRole(
-            found.role_arn, found.session_name, found.session_token, found.expiration, found.policy or None
+            found.role_arn,
+            found.session_name,
+            found.session_token,
+            found.expiration,
+            found.policy or None,
+            policy_arns_of(found),
         )
 
     def managed_policy(self, arn: str) -> str | None:
@@ -156,6 +167,7 @@ def _role(role: Any) -> RoleRecord:
         tuple(_documents(role)),
         role.assume_role_policy_document,
         role.permissions_boundary_arn,
+        int(role.max_session_duration or _MAX_SESSION),
     )
 
 

@@ -24,6 +24,7 @@ from moto.core.common_models import BaseModel
 from moto.s3 import models as _models
 from moto.s3.utils import _VersionedKeyStore
 
+from lakehouse_local.moto import s3_conditions
 from lakehouse_local.s3 import store as s3
 from lakehouse_local.s3.store import ObjectStore, Stamp
 
@@ -45,7 +46,7 @@ class Installation:
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self._before: list[tuple[Any, str, Any]] = []
-        for owner, name, value in _replacements(store):
+        for owner, name, value in [*_replacements(store), *s3_conditions.replacements()]:
             self._before.append((owner, name, owner.__dict__.get(name, _ABSENT)))
             setattr(owner, name, value)
 

@@ -205,6 +205,9 @@ class ObjectStore:
         """Yield objects whose files the caller is about to read; access control checks them here."""
         return iter(objects)
 
+    def placing(self, uris: Iterable[str]) -> None:
+        """Do nothing; access control checks here what the caller is about to write, all of it before the first."""
+
     def delete(self, uri: str) -> None:
         """Delete an object, if it exists."""
         bucket, _ = split_s3_uri(uri)

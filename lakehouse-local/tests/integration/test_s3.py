@@ -262,6 +262,65 @@ def test_if_none_match_refuses_a_second_commit(s3: Any, bucket: str) -> None:
     assert code(error) == "PreconditionFailed"
 
 
+def test_if_match_refuses_what_somebody_else_changed(s3: Any, bucket: str) -> None:
+    read = s3.put_object(Bucket=bucket, Key="lease", Body=b"1")["ETag"]
+    mine = s3.put_object(Bucket=bucket, Key="lease", Body=b"2", IfMatch=read)["ETag"]
+    for call in (s3.put_object, s3.delete_object):
+        with pytest.raises(ClientError) as error:
+            call(Bucket=bucket, Key="lease", IfMatch=read)
+        assert (code(error), error.value.response["ResponseMetadata"]["HTTPStatusCode"]) == ("PreconditionFailed", 412)
+    assert s3.get_object(Bucket=bucket, Key="lease")["Body"].read() == b"2"
+    s3.delete_object(Bucket=bucket, Key="lease")
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="lease", Body=b"3", IfMatch=mine)
+    assert (code(error), error.value.response["ResponseMetadata"]["HTTPStatusCode"]) == ("NoSuchKey", 404)
+    assert keys(s3, bucket) == []
+
+
+def test_a_copy_and_an_upload_in_parts_have_conditions_too(s3: Any, bucket: str) -> None:
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"1")["ETag"]
+    source = {"Bucket": bucket, "Key": "k"}
+    parts = {}
+    for key in ("k", "gone"):
+        upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        part = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"2")
+        made = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        parts[key] = {"Bucket": bucket, "Key": key, "UploadId": upload, "MultipartUpload": made}
+    for call, expected in (
+        (lambda: s3.copy_object(Bucket=bucket, Key="k", CopySource=source, IfNoneMatch="*"), "PreconditionFailed"),
+        (lambda: s3.copy_object(Bucket=bucket, Key="k", CopySource=source, IfMatch='"x"'), "PreconditionFailed"),
+        (lambda: s3.complete_multipart_upload(**parts["k"], IfMatch='"x"'), "PreconditionFailed"),
+        (lambda: s3.complete_multipart_upload(**parts["k"], IfNoneMatch="*"), "PreconditionFailed"),
+        (lambda: s3.complete_multipart_upload(**parts["gone"], IfMatch=etag), "NoSuchKey"),
+    ):
+        with pytest.raises(ClientError) as error:
+            call()
+        assert code(error) == expected
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"1"
+    s3.complete_multipart_upload(**parts["k"], IfMatch=etag)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"2"
+
+
+@pytest.mark.parametrize("condition", ["IfNoneMatch", "IfMatch"])
+def test_one_of_many_writers_at_once_wins(s3: Any, bucket: str, condition: str) -> None:
+    for number in range(5):
+        key = f"commit-{number}"
+        wanted = "*" if condition == "IfNoneMatch" else s3.put_object(Bucket=bucket, Key=key, Body=b"")["ETag"]
+        begin = threading.Barrier(20)
+
+        def write(writer: int, key: str = key, wanted: str = wanted, begin: Any = begin) -> int:
+            begin.wait()
+            try:
+                s3.put_object(Bucket=bucket, Key=key, Body=b"%d" % writer, **{condition: wanted})
+            except ClientError as error:
+                return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+            return writer
+
+        with ThreadPoolExecutor(20) as pool:
+            (winner,) = [each for each in pool.map(write, range(20)) if each != 412]
+        assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"%d" % winner
+
+
 def test_a_reader_never_sees_half_of_a_replacement(s3: Any, bucket: str, local_aws: Any) -> None:
     contents = [bytes([65 + number]) * (50_000 + 10_000 * number) for number in range(3)]
     s3.put_object(Bucket=bucket, Key="k", Body=contents[0])

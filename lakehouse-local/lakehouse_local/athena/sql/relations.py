@@ -24,6 +24,8 @@ class Relation:
     A table has `source(where)`: DuckDB's text of a table expression with these columns, with at least the rows of the
     partitions that can satisfy `where` (DuckDB's text of a condition over quoted partition keys, or None for all).
     A view has `view_sql`, read with `view_catalog` and `view_schema` as its defaults.
+
+    :ivar name: database and table, for EXPLAIN
     """
 
     columns: tuple[Column, ...]
@@ -32,6 +34,20 @@ class Relation:
     view_sql: str | None = None
     view_catalog: str | None = None
     view_schema: str | None = None
+    name: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """A table that a query reads.
+
+    :ivar name: database and table
+    :ivar where: DuckDB's text of a condition on the partition keys that all rows satisfy which the query needs; None
+        for a query that can need any
+    """
+
+    name: tuple[str, str]
+    where: str | None
 
 
 class Catalogue(Protocol):
@@ -46,7 +62,8 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True)
 class Query:
-    """A query as DuckDB runs it, and its columns, which DuckDB calls c0, c1, ..."""
+    """A query as DuckDB runs it, its columns, which DuckDB calls c0, c1, ..., and the tables that it reads."""
 
     duckdb_sql: str
     columns: tuple[Column, ...]
+    reads: tuple[TableRead, ...] = ()

@@ -25,4 +25,4 @@ def translate(tree: Any, catalogue: Catalogue, parameters: Sequence[str] = ()) -
         Column(each.name if each.name is not None else f"_col{at}", str(each.type))
         for at, each in enumerate(compiled.outputs)
     )
-    return Query(translation.finished(compiled.sql), columns)
+    return Query(translation.finished(compiled.sql), columns, tuple(translation.reads(compiled.sql)))

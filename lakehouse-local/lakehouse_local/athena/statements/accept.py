@@ -14,8 +14,9 @@ from lakehouse_local.athena.sql import SqlError
 from lakehouse_local.athena.sql.grammar import parse, without_semicolon
 from lakehouse_local.athena.statements.create_table_as import create_table_as
 from lakehouse_local.athena.statements.create_view import create_view
+from lakehouse_local.athena.statements.explain import explain
 from lakehouse_local.athena.statements.insert import insert
-from lakehouse_local.athena.statements.select import explain, select
+from lakehouse_local.athena.statements.select import select
 from lakehouse_local.athena.statements.statement import Statement, StatementContext
 from lakehouse_local.athena.statements.unload import read_unload, unload
 

@@ -32,7 +32,7 @@ def insert(tree: Any, parameters: Sequence[str], context: StatementContext) -> O
         raise SqlError("NOT_SUPPORTED", f"INSERT INTO is not supported on bucketed tables: {database}.{name}")
     columns, keys = columns_of(table), keys_of(table)
     query = translate(tree.query(), binding, parameters)
-    sources = _sources((*columns, *keys), column_aliases(tree), query.columns)
+    filled = sources(table, column_aliases(tree), query.columns)
     format = formats.of_storage(storage, f"{database}.{name}")
     serde = storage.get("SerdeInfo", {}).get("Parameters", {})
     compression = formats.compression(format, table.get("Parameters", {}).get("write.compression"))
@@ -40,16 +40,21 @@ def insert(tree: Any, parameters: Sequence[str], context: StatementContext) -> O
     existing = {
         tuple(values): partition["Location"].rstrip("/") for values, partition in binding.partitions(table, keys)
     }
-    with put(binding.store, context.cursor, query.duckdb_sql, target, sources, existing) as written:
+    with put(binding.store, context.cursor, query.duckdb_sql, target, filled, existing) as written:
         new = {values: location for values, location in written.partitions.items() if values not in existing}
         add_partitions(binding.catalog, database, name, storage, new)
     return Outcome(ROWS, written=written.rows, files=written.files)
 
 
-def _sources(table: Sequence[Column], names: Sequence[str] | None, query: Sequence[Column]) -> list[Source]:
-    """Return for each of the table's columns the query's column that fills it."""
-    listed = [name.lower() for name in names] if names is not None else [column.name for column in table]
-    known = {column.name: column.type for column in table}
+def sources(table: dict[str, Any], names: Sequence[str] | None, query: Sequence[Column]) -> list[Source]:
+    """Return for each of a table's columns, and then its keys, the query's column that fills it.
+
+    :param names: the columns that INSERT names; None for all
+    :raises SqlError: COLUMN_NOT_FOUND, DUPLICATE_COLUMN_NAME, TYPE_MISMATCH
+    """
+    columns = (*columns_of(table), *keys_of(table))
+    listed = [name.lower() for name in names] if names is not None else [column.name for column in columns]
+    known = {column.name: column.type for column in columns}
     for name in listed:
         if name not in known:
             raise SqlError("COLUMN_NOT_FOUND", f"line 1:1: Insert column name does not exist in target table: {name}")
@@ -65,4 +70,4 @@ def _sources(table: Sequence[Column], names: Sequence[str] | None, query: Sequen
             f"Query: [{', '.join(column.type for column in query)}]",
         )
     places: dict[str, Source] = {name: (f"c{at}", query[at].type) for at, name in enumerate(listed)}
-    return [places.get(column.name, ("NULL", None)) for column in table]
+    return [places.get(column.name, ("NULL", None)) for column in columns]

@@ -1,4 +1,4 @@
-"""Queries (SELECT, WITH, VALUES, TABLE) and EXPLAIN."""
+"""Queries: SELECT, WITH, VALUES, TABLE."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lakehouse_local.athena.results.outcome import Outcome, Row
-from lakehouse_local.athena.sql import Column, text, translate
+from lakehouse_local.athena.sql import text, translate
 from lakehouse_local.athena.statements.statement import StatementContext
 
 
@@ -24,17 +24,3 @@ def select(tree: Any, parameters: Sequence[str], context: StatementContext) -> O
             batch = next(batches, [])
 
     return Outcome(query.columns, rows(), header=True)
-
-
-def explain(tree: Any, parameters: Sequence[str], context: StatementContext) -> Outcome:
-    """Return DuckDB's plan of a query: the stages and exchanges of Athena's plan do not exist here."""
-    options = {option.getText().upper() for option in getattr(tree, "explainOption", list)()}
-    query = translate(tree.statement(), context.binding, parameters)
-    if "TYPEVALIDATE" in options:
-        return Outcome((Column("Valid", "boolean"),), [[["true"]]])
-    words = "EXPLAIN ANALYZE" if tree.getText().upper().startswith("EXPLAINANALYZE") else "EXPLAIN"
-    if "FORMATJSON" in options:
-        words = "EXPLAIN (FORMAT json)"
-    plan = context.cursor.all(f"{words} {query.duckdb_sql}")
-    lines: list[Row] = [[line] for _, shown in plan for line in str(shown).splitlines()]
-    return Outcome((Column("Query Plan", "varchar"),), [lines])

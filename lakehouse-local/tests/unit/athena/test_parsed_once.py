@@ -44,6 +44,8 @@ VIEW = "select a + 1 as c from t"
         (f"explain {SELECT}", None),
         (f"explain (type validate) {SELECT}", None),
         (f"explain analyze {SELECT}", None),
+        (f"explain (type io, format json) {SELECT}", None),
+        (f"explain (type io, format json) create table n as {SELECT}", None),
         (f"unload ({SELECT}) to 's3://bucket/u/' with (format = 'parquet')", [SELECT]),
         ("prepare q from select a from t", ["select a from t"]),
         # the prepared text, and each parameter's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from lakehouse_local.athena.sql.compile.selects import Select, ordering
 from lakehouse_local.athena.sql.compile.tree import name_of, names_of, position, unwrapped
 from lakehouse_local.athena.sql.errors import SqlError
 from lakehouse_local.athena.sql.grammar import parse, without_semicolon
-from lakehouse_local.athena.sql.relations import Catalogue, Relation
+from lakehouse_local.athena.sql.relations import Catalogue, Relation, TableRead
 from lakehouse_local.athena.sql.types import Type, common_type, duckdb_type
 from lakehouse_local.athena.sql.types.typed import Typed
 
@@ -54,6 +54,12 @@ class Translation:
             if scan.token in sql:
                 sql = sql.replace(scan.token, scan.text())
         return sql
+
+    def reads(self, sql: str) -> Iterator[TableRead]:
+        """Yield the tables that a query's text reads."""
+        for scan in self.scans:
+            if scan.token in sql and scan.relation.name is not None:
+                yield TableRead(scan.relation.name, scan.where)
 
 
 def _expression_of(text: str) -> Any:

@@ -18,10 +18,15 @@ class Scan:
     token: str
     conditions: list[str] = field(default_factory=list)
 
+    @property
+    def where(self) -> str | None:
+        """All conditions; None without any."""
+        return " AND ".join(self.conditions) or None
+
     def text(self) -> str:
         """Return DuckDB's table expression."""
         assert self.relation.source
-        return self.relation.source(" AND ".join(self.conditions) or None)
+        return self.relation.source(self.where)
 
 
 @dataclass(frozen=True)
