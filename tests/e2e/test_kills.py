@@ -24,6 +24,7 @@ CHECKOUT = Path(__file__).parents[2]
 AIRFLOW_2 = os.environ.get("LAKEHOUSE_AIRFLOW_PYTHON") or str(CHECKOUT / ".venv-compat/2.10.3/bin/python")
 ROLE = "arn:aws:iam::123456789012:role/glue"
 JOB = "months"
+HOPELESS_SECONDS = 600
 SCRIPT = """
 import sys, time
 args = dict(zip(sys.argv[1::2], sys.argv[2::2]))
@@ -71,11 +72,11 @@ with create_session() as session:
 """
 
 
-def until(condition, seconds, text):
-    """Wait until the condition holds; after so many seconds fail with the text of what did not happen."""
-    deadline = time.monotonic() + seconds
+def until(condition, text):
+    """Wait until the condition holds; fail with the text of what did not happen when it is hopeless."""
+    deadline = time.monotonic() + HOPELESS_SECONDS
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {text}"
+        assert time.monotonic() < deadline, f"not within {HOPELESS_SECONDS} s: {text}"
         time.sleep(0.1)
     return found
 
@@ -156,7 +157,7 @@ class Airflow2:
         self._services = [self._service("scheduler", "scheduler.log"), self._service("triggerer", "triggerer.log")]
         self._actions = root / "actions.py"
         self._actions.write_text(ACTIONS)
-        until(lambda: self._dag_is_there(), 120, "the DAG is parsed")
+        until(lambda: self._dag_is_there(), "the DAG is parsed")
 
     def _dag_is_there(self):
         listed = subprocess.run(
@@ -249,16 +250,16 @@ class Month:
         self.run_id, self._airflow, self._glue, self._number = f"month-{number}", airflow, glue, number
         airflow.trigger(self.run_id, {"year": 2024, "month": number, "seconds": str(seconds), **conf})
 
-    def is_in(self, state, seconds=120):
+    def is_in(self, state):
         """Wait for the task's state, and for the DAG run's when the task has ended: a clear before that is a race."""
         wanted = f"{state} {state if state in ('success', 'failed') else 'running'}"
-        until(lambda: self._airflow.state(self.run_id) == wanted, seconds, f"{self.run_id} is {wanted}")
+        until(lambda: self._airflow.state(self.run_id) == wanted, f"{self.run_id} is {wanted}")
 
     def waits(self):
         """Wait until it is deferred and its trigger runs: before that, a kill reaches no code at all."""
         self.is_in("deferred")
         logs = self._airflow.home / "logs"
-        until(lambda: [*logs.glob(f"**/run_id={self.run_id}/**/*.trigger.*")], 60, f"{self.run_id}'s trigger runs")
+        until(lambda: [*logs.glob(f"**/run_id={self.run_id}/**/*.trigger.*")], f"{self.run_id}'s trigger runs")
 
     def runs(self):
         """Return the month's job runs, oldest first."""
@@ -288,17 +289,17 @@ def test_mark_failed_while_deferred_stops_the_run(airflow, glue):
     month = Month(airflow, glue, 1, 120)
     month.waits()
     airflow.fail(month.run_id)
-    until(lambda: month.states() in (["STOPPING"], ["STOPPED"]), 30, "the run is stopped")
-    until(lambda: month.states() == ["STOPPED"], 30, "the run has ended")
+    until(lambda: month.states() in (["STOPPING"], ["STOPPED"]), "the run is stopped")
+    until(lambda: month.states() == ["STOPPED"], "the run has ended")
     month.is_in("failed")
 
 
 @pytest.mark.slow
 def test_mark_failed_while_a_worker_waits_stops_the_run(airflow, glue):
     month = Month(airflow, glue, 5, 120, deferrable=False)
-    until(lambda: month.states() == ["RUNNING"], 120, "the run runs")
+    until(lambda: month.states() == ["RUNNING"], "the run runs")
     airflow.fail(month.run_id)
-    until(lambda: month.states() == ["STOPPED"], 60, "the run has ended")
+    until(lambda: month.states() == ["STOPPED"], "the run has ended")
     month.is_in("failed")
 
 
@@ -307,7 +308,7 @@ def test_a_clear_of_a_month_that_succeeded_runs_it_again(airflow, glue):
     month = Month(airflow, glue, 2, 0)
     month.is_in("success")
     airflow.clear(month.run_id)
-    until(lambda: month.states() == ["SUCCEEDED", "SUCCEEDED"], 120, "it ran again")
+    until(lambda: month.states() == ["SUCCEEDED", "SUCCEEDED"], "it ran again")
     month.is_in("success")
 
 
@@ -316,7 +317,7 @@ def test_a_clear_while_it_runs_leaves_one_writer(airflow, glue):
     month = Month(airflow, glue, 3, 20)
     month.waits()
     airflow.clear(month.run_id)
-    until(lambda: month.states() == ["STOPPED", "SUCCEEDED"], 180, "the first is stopped, the second done")
+    until(lambda: month.states() == ["STOPPED", "SUCCEEDED"], "the first is stopped, the second done")
     first, second = month.runs()
     assert second["StartedOn"] >= first["CompletedOn"]
     month.is_in("success")

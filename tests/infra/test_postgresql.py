@@ -56,7 +56,7 @@ def postgresql(tmp_path_factory):
         run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "airflow", "demo")
         yield f"postgresql://airflow@127.0.0.1:{port}/demo"
     finally:
-        run("pg_ctl", "-D", data / "db", "-m", "immediate", "stop")
+        run("pg_ctl", "-D", data / "db", "-m", "immediate", "-t", "600", "stop")
 
 
 def test_a_month_runs_with_airflow_on_postgresql(postgresql, repository, tmp_path):
