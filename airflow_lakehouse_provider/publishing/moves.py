@@ -31,12 +31,14 @@ class Move:
     """A production table that is not as it was read.
 
     :ivar values: the partitions that were replaced, added or removed
+    :ivar removed: those of them that production has no more
     :ivar whole: the table itself was replaced, or its columns changed
     """
 
     table: TableName
     values: frozenset[Values] = frozenset()
     whole: bool = False
+    removed: frozenset[Values] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def moved(glue: Catalogue, attempt: AuditAttempt) -> dict[TableName, Move]:
         )
         whole = before["table"] != now["table"]
         if values or whole:
-            found[table] = Move(table, values, whole)
+            found[table] = Move(table, values, whole, values - {tuple(each[0]) for each in now["partitions"]})
     return found
 
 

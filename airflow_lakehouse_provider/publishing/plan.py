@@ -168,7 +168,7 @@ class Planner:
         if not text.startswith(_VIEW_BEGIN):
             raise PublishingError(f"{node.audit} is no view of Athena's; {node.unique_id} cannot be published as one")
         content = json.loads(base64.b64decode(text.removeprefix(_VIEW_BEGIN).removesuffix(_VIEW_END)))
-        content["originalSql"] = _in_production(content["originalSql"], attempt)
+        content["originalSql"] = in_production(content["originalSql"], attempt)
         content["schema"] = node.production.database
         encoded = base64.b64encode(json.dumps(content).encode()).decode()
         parameters = {**audit.get("Parameters", {}), GENERATION: label}
@@ -272,7 +272,7 @@ def _refuse_a_view(node: Node, audit: Mapping[str, Any]) -> None:
         raise PublishingError(f"{node.audit} is a view, and {node.unique_id} is incremental: build again")
 
 
-def _in_production(sql: str, attempt: AuditAttempt) -> str:
+def in_production(sql: str, attempt: AuditAttempt) -> str:
     """Return SQL with production's names: tables first, as their names may differ, then what is left of databases."""
     for node in attempt.nodes:
         for quote in ('"', "`"):

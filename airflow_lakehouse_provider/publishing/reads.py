@@ -21,6 +21,7 @@ from airflow_lakehouse_provider.publishing.moves import (
     reading_statements,
 )
 from airflow_lakehouse_provider.publishing.names import Places, TableName
+from airflow_lakehouse_provider.publishing.plan import in_production
 from airflow_lakehouse_provider.publishing.record import Step
 
 _THREADS = 4
@@ -63,11 +64,12 @@ class ConflictCheck:
         if not moves:
             return moves, []
         statements = self._statements(attempt)
+        removed = any(move.removed for move in moves.values())
         with ThreadPoolExecutor(_THREADS) as pool:
             reads = dict(
                 zip(
                     (node.unique_id for node in attempt.nodes),
-                    pool.map(lambda node: self._reads(attempt, statements.get(node.unique_id)), attempt.nodes),
+                    pool.map(lambda node: self._reads(attempt, statements.get(node.unique_id), removed), attempt.nodes),
                     strict=True,
                 )
             )
@@ -89,8 +91,12 @@ class ConflictCheck:
         found = objects.read(self._s3, f"{self._places.attempt(attempt.audit)}/{STATEMENTS}")
         return json.loads(found[0]) if found is not None else {}
 
-    def _reads(self, attempt: AuditAttempt, statements: Sequence[str] | None) -> list[Read] | None:
-        """Return what the statements of a node read; None where that cannot be told."""
+    def _reads(self, attempt: AuditAttempt, statements: Sequence[str] | None, removed: bool) -> list[Read] | None:
+        """Return what the statements of a node read; None where that cannot be told.
+
+        Athena tells what a query reads of the partitions that exist. So production is asked, where those that were
+        added are; and the audit schema, where those still are that were removed.
+        """
         if statements is None:
             return None
         queries = reading_statements(statements)
@@ -98,10 +104,11 @@ class ConflictCheck:
             return None
         found: list[Read] = []
         for query in queries:
-            plan = self._explain(attempt, query)
-            if plan is None:
-                return None
-            found += plan
+            for asked in (in_production(query, attempt), *([query] if removed else [])):
+                plan = self._explain(attempt, asked)
+                if plan is None:
+                    return None
+                found += plan
         return found
 
     def _explain(self, attempt: AuditAttempt, query: str) -> list[Read] | None:

@@ -120,7 +120,10 @@ def local(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def terraform(
-    terraform_settings: dict[str, str], local: LocalAwsProcess, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    terraform_settings: dict[str, str],
+    local: LocalAwsProcess,
+    repository: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Terraform:
     """The configuration, initialised, for the local AWS."""
     copy = tmp_path_factory.mktemp("copy")

@@ -1,4 +1,4 @@
-"""The bundle of `lakehouse mwaa bundle`, installed as MWAA does: under each version's constraints, with nothing else."""
+"""The bundle of `lakehouse mwaa bundle`, installed as MWAA does: under each version's constraints, nothing else."""
 
 from __future__ import annotations
 

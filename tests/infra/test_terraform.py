@@ -183,8 +183,8 @@ def test_what_was_made_is_what_the_yaml_names(terraform, local):
 
 def test_job_and_crawler_are_those_of_lakehouse_local(terraform, local):
     """`lakehouse local` makes by API what Terraform makes: the two must not drift apart."""
-    from airflow_lakehouse_provider.config import Lakehouse
     from airflow_lakehouse_provider import provision
+    from airflow_lakehouse_provider.config import Lakehouse
 
     lakehouse = Lakehouse.load(lakehouse_yaml(terraform))
     requests = {}

@@ -34,9 +34,7 @@ with DAG(
         from airflow_lakehouse_provider.doctor import run
 
         lakehouse = Lakehouse.load(Path(__file__).with_name("lakehouse.yaml"))
-        findings = run.run(
-            lakehouse, airflow_connection=params["connection"], dbt_connection=params["dbt_connection"]
-        )
+        findings = run.run(lakehouse, airflow_connection=params["connection"], dbt_connection=params["dbt_connection"])
         log = logging.getLogger("lakehouse.self_check")
         for line in run.lines(findings):
             log.info(line)

@@ -1,0 +1,76 @@
+"""Months at once: a node is built again if, by Athena's own word, it has read what another month has replaced."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_lakehouse_provider.publishing.names import Moved
+
+
+def month_of_running(lake, attempt, month, condition):
+    """Build a month of `running` from the months of `facts` that a condition selects; return its query."""
+    facts = attempt.audit if lake.exists(attempt.audit, "facts") else lake.schema
+    query = (
+        f'select sum(amount) as amount, 2024 as year, {month} as month from "awsdatacatalog"."{facts}"."facts"'
+        f" where {condition}"
+    )
+    lake.build_partitions(attempt, "running", query, [month])
+    return query
+
+
+def build(lake, month, condition):
+    attempt = lake.begin(f"2024-{month:02d}", "facts", "running")
+    lake.build_month(attempt, month, [month])
+    query = month_of_running(lake, attempt, month, condition)
+    return lake.end(attempt, statements={"model.p.facts": [], "model.p.running": [query]})
+
+
+def test_a_month_that_reads_itself_alone_does_not_wait_for_the_others(lake):
+    lake.publisher().publish(build(lake, 1, "year = 2024 and month = 1"))
+    second = build(lake, 2, "year = 2024 and month = 2")
+    third = build(lake, 3, "year = 2024 and month = 3")
+    lake.publisher().publish(third)
+    lake.publisher().publish(second)
+    assert lake.query(f"select month, amount from {lake.schema}.running order by month") == [
+        ("1", "1"),
+        ("2", "2"),
+        ("3", "3"),
+    ]
+    assert any("nothing of it was read" in line for line in lake.lines)
+
+
+@pytest.mark.parametrize("condition", ["year = 2024 and month <= 3", "amount > 0", "amount + month > 0"])
+def test_a_month_that_reads_other_months_is_built_again(lake, condition):
+    """Trap 9, a model that reads other months: also where the engine cannot tell that it does not."""
+    lake.publisher().publish(build(lake, 1, "year = 2024 and month = 1"))
+    second = build(lake, 2, "year = 2024 and month = 2")
+    third = build(lake, 3, condition)
+    lake.publisher().publish(second)
+    before = lake.snapshot()
+    with pytest.raises(Moved) as raised:
+        lake.publisher().publish(third)
+    assert raised.value.nodes == ("model.p.running",)
+    assert lake.snapshot() == before
+
+
+def test_a_query_that_cannot_be_explained_counts_as_reading_everything(lake):
+    lake.publish_month(1, [1])
+    attempt = lake.begin("2024-03", "facts")
+    lake.build_month(attempt, 3, [3])
+    uri = lake.end(attempt, statements={"model.p.facts": ["select * from nowhere.at_all"]})
+    lake.publish_month(2, [2])
+    with pytest.raises(Moved):
+        lake.publisher().publish(uri)
+    assert any("it counts as reading everything" in line for line in lake.lines)
+
+
+def test_a_month_that_read_one_that_was_removed_since_is_built_again(lake):
+    for month in (1, 2):
+        lake.publisher().publish(build(lake, month, f"year = 2024 and month = {month}"))
+    third, apart = build(lake, 3, "amount > 0"), build(lake, 4, "year = 2024 and month = 4")
+    empty = lake.end(lake.begin("2024-02", "facts", scope="year = 2024 and month = 2"))
+    lake.publisher().publish(empty, empty=True)
+    with pytest.raises(Moved) as raised:
+        lake.publisher().publish(third)
+    assert raised.value.nodes == ("model.p.running",)
+    lake.publisher().publish(apart)
