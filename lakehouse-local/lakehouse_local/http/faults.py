@@ -8,8 +8,8 @@ them. Each fault of the list::
 - fault: ``refuse`` (the connection is cut, the call not done), ``drop-reply`` (done, then the connection is cut),
   ``delay`` (done after ``seconds``), ``late-reply`` (done, answered after ``seconds``), ``error`` (not done, answered
   with ``code``, ``status`` and ``message``) or ``false-error`` (done, but answered with the error)
-- service, operation, method: the calls that it applies to, by default all. Only calls of AWS JSON services (Glue,
-  Athena, Logs and others) have an operation.
+- service, operation, method: the calls that it applies to, by default all; each a name or a list of names. Only calls
+  of AWS JSON services (Glue, Athena, Logs and others) have an operation.
 - after: number of such calls that succeed first (0); times: number of calls that fail, null for no limit (1)
 - lasts: seconds after which it ends in any case, null for no limit (null)
 """
@@ -38,9 +38,9 @@ class Fault:
     """One fault of the script; the module's docstring describes the fields."""
 
     fault: str
-    service: str | None = None
-    operation: str | None = None
-    method: str | None = None
+    service: str | list[str] | None = None
+    operation: str | list[str] | None = None
+    method: str | list[str] | None = None
     after: int = 0
     times: int | None = 1
     lasts: float | None = None
@@ -56,6 +56,11 @@ class Fault:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
                 raise ValueError(f"{name} must be a number, not negative, and was {value!r}")
+        for name in ("service", "operation", "method"):
+            value = getattr(self, name)
+            names = value if isinstance(value, list) else [value]
+            if value is not None and not (names and all(isinstance(each, str) for each in names)):
+                raise ValueError(f"{name} must be a name or a list of names, and was {value!r}")
         self.met = 0
         self.began = time.monotonic()
 
@@ -68,10 +73,14 @@ class Fault:
     def applies_to(self, service: str, operation: str, method: str) -> bool:
         """Count a call of those that it applies to, and return True if the call fails."""
         filters = ((self.service, service), (self.operation, operation), (self.method, method))
-        if self.over or any(wanted is not None and wanted != given for wanted, given in filters):
+        if self.over or not all(_names(wanted, given) for wanted, given in filters):
             return False
         self.met += 1
         return self.met > self.after
+
+
+def _names(wanted: str | list[str] | None, given: str) -> bool:
+    return wanted is None or given in ([wanted] if isinstance(wanted, str) else wanted)
 
 
 class Faults:
@@ -116,8 +125,8 @@ class Faults:
         if fault.fault in ("refuse", "drop-reply"):
             _cut(environ)
         status = fault.status or _STATUS.get(fault.code, 400)
-        body = wire.encode_error(wire.AwsError(fault.code, fault.message, status))
-        headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
+        content_type, body = wire.error_for(service, operation, wire.AwsError(fault.code, fault.message, status))
+        headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
         start_response(f"{status} Injected Fault", headers)
         return [body]
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
-from xml.sax.saxutils import escape
 
 from lakehouse_local.glue.tags import Tags
 from lakehouse_local.http import faults, wire
@@ -29,7 +28,6 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws
 _PRESIGNED = re.compile(r"X-Amz-Credential=([^/&]+)/\d{8}/([^/&]+)/([^/&]+)/aws4_request")
 _ONE_RANGE = re.compile(r"bytes=(\d+)-(\d*)|bytes=-\d+")
 _READS = ("GET", "HEAD", "OPTIONS")
-_REST_JSON = ("airflow",)
 _GRACE = 2.0  # seconds that active requests have when it stops
 _TRIES = 5  # reads of an object whose file is replaced meanwhile
 
@@ -237,10 +235,7 @@ def _read_body(environ: Mapping[str, Any]) -> bytes:
 
 def _error(environ: Mapping[str, Any], service: str, error: AwsError) -> tuple[str, bytes]:
     """Return content type and body of an error, in the protocol of the request."""
-    if environ.get("HTTP_X_AMZ_TARGET") or service in _REST_JSON:
-        return "application/x-amz-json-1.1", wire.encode_error(error)
-    content = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
-    return "application/xml", f"<ErrorResponse><Error>{content}</Error>{content}</ErrorResponse>".encode()
+    return wire.error_for(service, environ.get("HTTP_X_AMZ_TARGET", ""), error)
 
 
 _REASONS = {

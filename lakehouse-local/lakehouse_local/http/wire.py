@@ -9,6 +9,7 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
+from xml.sax.saxutils import escape
 
 from lakehouse_local.errors import LocalAwsError
 
@@ -69,6 +70,9 @@ TARGETS = {
 }
 
 
+_REST_JSON = ("airflow",)
+
+
 def encode(answer: Mapping[str, Any]) -> bytes:
     """Return an answer as JSON; times become epoch seconds."""
     return json.dumps(answer, default=_encoded, ensure_ascii=False).encode()
@@ -77,6 +81,17 @@ def encode(answer: Mapping[str, Any]) -> bytes:
 def encode_error(error: AwsError) -> bytes:
     """Return an error as JSON. AWS's services differ in the case of `message`; botocore reads both."""
     return encode({"__type": error.code, "message": error.message, "Message": error.message, **error.extra})
+
+
+def error_for(service: str, operation: str, error: AwsError) -> tuple[str, bytes]:
+    """Return content type and body of an error, in the protocol of the request.
+
+    :param operation: that of X-Amz-Target; empty for the other protocols
+    """
+    if operation or service in _REST_JSON:
+        return "application/x-amz-json-1.1", encode_error(error)
+    content = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    return "application/xml", f"<ErrorResponse><Error>{content}</Error>{content}</ErrorResponse>".encode()
 
 
 def decode(body: bytes) -> dict[str, Any]:

@@ -365,3 +365,19 @@ def test_what_is_missing(s3: Any, bucket: str, call: Callable[[Any, str], Any], 
     with pytest.raises(ClientError) as error:
         call(s3, bucket)
     assert code(error) == expected
+
+
+def test_an_injected_error_is_s3s_own(start_local: Callable[..., Any]) -> None:
+    import urllib.request
+
+    local = start_local()
+    own = local.client("s3")
+    own.create_bucket(Bucket="faulty")
+    script = b'[{"fault": "error", "service": "s3", "method": "PUT", "after": 1, "code": "SlowDown"}]'
+    urllib.request.urlopen(urllib.request.Request(f"{local.endpoint}/_lakehouse/faults", script, method="PUT"))
+    own.put_object(Bucket="faulty", Key="first", Body=b"1")
+    with pytest.raises(ClientError) as error:
+        own.put_object(Bucket="faulty", Key="second", Body=b"1")
+    assert (code(error), error.value.response["Error"]["Message"]) == ("SlowDown", "a fault on purpose")
+    own.put_object(Bucket="faulty", Key="third", Body=b"1")
+    assert keys(own, "faulty") == ["first", "third"]

@@ -83,12 +83,33 @@ def test_a_fault_without_end_until_the_script_is_removed() -> None:
     assert served.call("s3", "", "PUT") == b"done"
 
 
+def test_the_nth_of_several_operations_fails() -> None:
+    writes = ["UpdateTable", "UpdatePartition"]
+    served = Served({"fault": "refuse", "service": ["glue", "s3"], "operation": writes, "after": 2})
+    for operation in ("UpdateTable", "GetTable", "UpdatePartition", "GetTable"):
+        assert served.call("glue", operation) == b"done"
+    with pytest.raises(ConnectionResetError):
+        served.call("glue", "UpdateTable")
+    assert served.call("glue", "UpdateTable") == b"done"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "opening"),
+    [("glue", "UpdateTable", b"{"), ("airflow", "", b"{"), ("s3", "", b"<"), ("sts", "", b"<")],
+)
+def test_an_error_speaks_the_services_protocol(service: str, operation: str, opening: bytes) -> None:
+    answer = Served({"fault": "error", "code": "SlowDown"}).call(service, operation)
+    assert answer.startswith(opening)
+    assert b"SlowDown" in answer
+
+
 def test_a_fault_that_is_over_after_a_time() -> None:
     assert Served({"fault": "refuse", "lasts": 0}).call() == b"done"
 
 
 @pytest.mark.parametrize(
     "script", ["", "{", '{"fault": "refuse"}', '[{"fault": "lose"}]', '[{"fault": "refuse", "often": 2}]',
+               '[{"fault": "refuse", "operation": []}]', '[{"fault": "refuse", "method": ["PUT", 1]}]',
                '[{"fault": "refuse", "times": -1}]', '[{"fault": "delay", "seconds": "1"}]']
 )  # fmt: skip
 def test_what_is_no_script_leaves_the_one_before(script: str) -> None:
