@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # as Airflow 3 has them
-    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, timezone
+    from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, TaskGroup, timezone
     from airflow.sdk import Context as Context
     from airflow.sdk.configuration import conf
     from airflow.sdk.exceptions import (
@@ -47,7 +47,14 @@ else:
     from airflow.triggers.base import BaseTrigger, TriggerEvent
 
     try:
-        from airflow.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, PokeReturnValue, timezone
+        from airflow.sdk import (
+            BaseOperator,
+            BaseOperatorLink,
+            BaseSensorOperator,
+            PokeReturnValue,
+            TaskGroup,
+            timezone,
+        )
 
         AIRFLOW_3 = True
     except ImportError:
@@ -55,6 +62,7 @@ else:
         from airflow.models.baseoperatorlink import BaseOperatorLink
         from airflow.sensors.base import BaseSensorOperator, PokeReturnValue
         from airflow.utils import timezone
+        from airflow.utils.task_group import TaskGroup
 
         AIRFLOW_3 = False
 
@@ -76,6 +84,7 @@ __all__ = [
     "BaseTrigger",
     "PokeReturnValue",
     "TaskDeferred",
+    "TaskGroup",
     "TriggerEvent",
     "current_context",
     "default_deferrable",

@@ -83,7 +83,8 @@ class AuditAttempt:
     :ivar scope: the partitions that it may touch, an expression of Glue's; None: any
     :ivar databases: the Glue databases of its audit schema
     :ivar rows: rows that dbt wrote, by node
-    :ivar carried: the audit schemas of earlier attempts of the unit whose tables it takes over as they are
+    :ivar carried: unique ids of the nodes that it does not build: it takes their tables over, of an earlier attempt of
+        the unit or of a generation that comes back
     :ivar restores: of a rollback, the generation that it puts back
     """
 

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow_lakehouse_provider.publishing import catalogue
-from airflow_lakehouse_provider.publishing.attempt import PARTITIONED, AuditAttempt
+from airflow_lakehouse_provider.publishing.attempt import PARTITIONED, AuditAttempt, Node
 from airflow_lakehouse_provider.publishing.catalogue import Catalogue, Values
 from airflow_lakehouse_provider.publishing.names import Places, PublishingError, TableName
+from airflow_lakehouse_provider.publishing.record import Step
 
 _THREADS = 8
 
 
-def clone(
-    glue: Catalogue, attempt: AuditAttempt, places: Places, overlay: Mapping[str, Mapping[Values, Any]] | None = None
-) -> dict[str, Any]:
+def clone(glue: Catalogue, attempt: AuditAttempt, places: Places, carried: Sequence[Step] = ()) -> dict[str, Any]:
     """Create an attempt's databases and, in them, its incremental models as production has them now.
 
-    :param overlay: partitions that take the place of production's, by that table's name and their values: each a
-        PartitionInput, or None where there is to be none
+    :param carried: changes of production that the attempt takes over: it reads production as it will be after them
     :return: the base: the pointers of every production table that the attempt builds or reads, by the table's name
     :raises PublishingError: an audit database exists, or a production table is no Hive table
     """
     for database in attempt.databases:
         glue.create_database(database, f"dbt's attempt to build {attempt.unit}; swept by lakehouse sweep")
     names = {node.production for node in attempt.nodes} | set(attempt.parents.values())
+    changes: dict[TableName, dict[Values | None, Any]] = {}
+    for step in carried:
+        changes.setdefault(step.table, {})[step.values] = step.new
     with ThreadPoolExecutor(_THREADS) as pool:
         found = dict(zip(names, pool.map(lambda name: _production(glue, name), names), strict=True))
-        partitioned = [node for node in attempt.nodes if node.kind == PARTITIONED]
-        for node in partitioned:
-            table, partitions = found[node.production]
-            if table is not None:
-                if not catalogue.keys(table):
-                    raise PublishingError(
-                        f"{node.production} has no partition keys, and {node.unique_id} is partitioned now: build it "
-                        "once by hand with --full-refresh"
-                    )
-                changed = (overlay or {}).get(str(node.production), {})
-                found[node.production] = table, {**partitions, **changed}
         root = places.files(attempt.audit)
-        list(pool.map(lambda node: _clone(glue, node.audit, *found[node.production], root), partitioned))
+        for node in attempt.nodes:
+            table, _ = found[node.production]
+            if node.kind == PARTITIONED and table is not None and not catalogue.keys(table):
+                raise PublishingError(
+                    f"{node.production} has no partition keys, and {node.unique_id} is partitioned now: build it "
+                    "once by hand with --full-refresh"
+                )
+        work = [node for node in attempt.nodes if node.kind == PARTITIONED or node.unique_id in attempt.carried]
+        list(pool.map(lambda node: _clone(glue, node, *found[node.production], changes, root), work))
     return {str(name): pointers(table, partitions) for name, (table, partitions) in found.items()}
 
 
@@ -100,15 +98,21 @@ def _production(glue: Catalogue, name: TableName) -> tuple[dict[str, Any] | None
 
 def _clone(
     glue: Catalogue,
-    audit: TableName,
+    node: Node,
     table: Mapping[str, Any] | None,
-    partitions: Mapping[Values, Mapping[str, Any] | None],
+    partitions: Mapping[Values, Mapping[str, Any]],
+    changes: Mapping[TableName, Mapping[Values | None, Any]],
     root: str,
 ) -> None:
+    """Create a node's table in the audit schema, with production's pointers and with those that are carried over."""
+    changed = changes.get(node.production, {})
+    table = changed.get(None, table)
     if table is None:
         return  # dbt builds it for the first time
-    # dbt inserts new partitions under the table's own location, which nobody has used.
-    place = f"{root}/{audit.database}/{audit.name}/cloned"
-    descriptor = {**table["StorageDescriptor"], "Location": place}
+    audit, descriptor = node.audit, table["StorageDescriptor"]
+    if catalogue.keys(table):
+        # dbt inserts new partitions under the table's own location, which nobody has used.
+        descriptor = {**descriptor, "Location": f"{root}/{audit.database}/{audit.name}/cloned"}
     glue.create_table(audit.database, catalogue.table_input(table, Name=audit.name, StorageDescriptor=descriptor))
-    glue.create_partitions(audit, [catalogue.partition_input(each) for each in partitions.values() if each is not None])
+    kept = {**partitions, **{values: each for values, each in changed.items() if values is not None}}
+    glue.create_partitions(audit, [catalogue.partition_input(each) for each in kept.values() if each is not None])

@@ -42,7 +42,7 @@ class Lease:
     """
 
     def __init__(
-        self, s3: Any, places: Places, purpose: str, *, wait: float = 600.0, log: Callable[[str], None] | None = None
+        self, s3: Any, places: Places, purpose: str, *, wait: float = 3600.0, log: Callable[[str], None] | None = None
     ) -> None:
         self._s3 = s3
         self._uri = f"{places.publications}/_lease.json"

@@ -66,22 +66,24 @@ class Planner:
         keys = catalogue.keys(audit)
         changed = {values: each for values, each in built.items() if base.get(values) != catalogue.location(each)}
         gone = [values for values in base if values not in built]
-        if gone:
+        carried = node.unique_id in attempt.carried
+        if gone and not carried:
             raise PublishingError(
                 f"{node.unique_id} removed partition {catalogue.partition_text(keys, gone[0])} of {node.production} "
                 f"({len(gone)} in all) and built none in its place; a hook or macro of the project drops partitions: "
                 "leave that to the publication"
             )
-        allowed = set(self.glue.partitions(node.audit, attempt.scope)) if attempt.scope else set(changed)
+        anywhere = carried or not attempt.scope
+        allowed = set(changed) if anywhere else set(self.glue.partitions(node.audit, attempt.scope))
         if outside := sorted(set(changed) - allowed):
             raise PublishingError(
                 f"{node.unique_id} built the partition {catalogue.partition_text(keys, outside[0])} ({len(outside)} in "
                 f"all), which is outside of partitions={attempt.scope!r}: correct the model or the expression"
             )
-        removed: list[Values] = []
-        if empty and production:
+        removed = sorted(gone)
+        if empty and production and not carried:
             removed = sorted(set(self.glue.partitions(node.production, attempt.scope)) - set(changed))
-        if not changed and not removed and not empty:
+        if not changed and not removed and not empty and not carried:
             raise PublishingError(
                 f"{node.unique_id} built no partition of {node.production}, and {attempt.unit} has rows: the model "
                 "selected none of them. Correct it; for a unit that is truly empty say so (empty=True)."
@@ -216,10 +218,10 @@ class Planner:
         """Return the files that an entry shows, which must be the attempt's own."""
         place = catalogue.location(entry)
         name = f"{node.audit} {partition}" if partition else str(node.audit)
-        own = [self.places.files(audit) for audit in (attempt.audit, *attempt.carried)]
-        if not any(place.startswith(f"{prefix}/") for prefix in own):
+        own = self.places.files(attempt.audit)
+        if node.unique_id not in attempt.carried and not place.startswith(f"{own}/"):
             raise PublishingError(
-                f"{name} of {node.unique_id} lies at {place}, which is not under {own[0]}: it is not this attempt's own"
+                f"{name} of {node.unique_id} lies at {place}, which is not under {own}: it is not this attempt's own"
             )
         files = self._files_at(place)
         if not files and partition is not None:

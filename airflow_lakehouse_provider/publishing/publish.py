@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_lakehouse_provider.publishing import catalogue, objects
-from airflow_lakehouse_provider.publishing.attempt import PASSED, AttemptStore, AuditAttempt
+from airflow_lakehouse_provider.publishing.attempt import PASSED, VIEW, AttemptStore, AuditAttempt
 from airflow_lakehouse_provider.publishing.catalogue import Catalogue
 from airflow_lakehouse_provider.publishing.clone import identity, partition_identity
 from airflow_lakehouse_provider.publishing.lease import Lease
@@ -31,6 +31,11 @@ from airflow_lakehouse_provider.publishing.record import (
 from airflow_lakehouse_provider.publishing.rollback import Returner
 
 Log = Callable[[str], None]
+# Takes the unit, changes to take over, the nodes to build, and of a rollback the generation that comes back; returns
+# the address of an attempt that was tested.
+Rebuild = Callable[[str, Sequence[Step], Sequence[str], int | None], str]
+# By-hand changes alone can move production while the lease is held.
+_MOST_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -106,22 +111,36 @@ class Publisher:
         acceptance: Acceptance | None = None,
         empty: bool = False,
         run: str = "",
-        lease: Lease | None = None,
+        rebuild: Rebuild | None = None,
     ) -> Publication:
         """Publish an attempt whose gate has passed, and return the record; what was published already stays.
 
         :param uri: the address of the attempt's document
         :param empty: the unit has no rows: its partitions are removed
         :param run: DAG run or user, for the record
-        :param lease: one that is held already
-        :raises Moved: production was changed since the attempt read it; ``nodes`` are to be built again
+        :param rebuild: builds nodes that have read what another publication replaced, and tests the unit again; the
+            lease is held meanwhile, so that nobody replaces more of it
+        :raises Moved: production was changed since the attempt read it, and nothing can be built again here
         :raises PublishingError: the gate has not passed, or the attempt cannot be published
         """
         attempt = self.attempts.read(uri)
-        if lease is None:
-            with self.lease(f"publication of {attempt.unit}") as held:
-                return self._publish(attempt, acceptance or Acceptance(), empty, run, held)
-        return self._publish(attempt, acceptance or Acceptance(), empty, run, lease)
+        with self.lease(f"publication of {attempt.unit}") as lease:
+            for _ in range(_MOST_TRIES):
+                try:
+                    return self._publish(attempt, acceptance or Acceptance(), empty, run, lease)
+                except Moved as moved:
+                    if rebuild is None or not moved.nodes:
+                        raise
+                    self._log(f"{moved}. They are built again.")
+                    attempt = self.attempts.read(self._rebuilt(attempt, moved, empty, rebuild))
+            return self._publish(attempt, acceptance or Acceptance(), empty, run, lease)
+
+    def _rebuilt(self, attempt: AuditAttempt, moved: Moved, empty: bool, rebuild: Rebuild) -> str:
+        """Build again what has moved, upon production as it is now and upon what of the attempt is as it should be."""
+        steps = Planner(self._glue, self._s3, self._places).steps(attempt, attempt.unit, empty=empty)
+        # A view reads when it is queried, and costs nothing to make again.
+        again = {*moved.nodes, *(node.unique_id for node in attempt.nodes if node.kind == VIEW)}
+        return rebuild(attempt.unit, [step for step in steps if step.node not in again], sorted(again), None)
 
     def _publish(
         self, attempt: AuditAttempt, acceptance: Acceptance, empty: bool, run: str, lease: Lease
@@ -165,11 +184,14 @@ class Publisher:
         )
         return self.carry_out(record, lease)
 
-    def rollback(self, unit: str, to: int | None = None, *, run: str = "") -> Publication:
+    def rollback(
+        self, unit: str, to: int | None = None, *, run: str = "", rebuild: Rebuild | None = None
+    ) -> Publication:
         """Put a former generation of a unit back, and return the record.
 
         :param to: the generation; 0 is what was there before the first; default: the one before the last
         :param run: DAG run or user, for the record
+        :param rebuild: builds tables again that later publications of other units have replaced
         :raises PublishingError: there is no such generation, it cannot come back, or tables were replaced by later
             publications of other units and must be built again; the message says which
         """
@@ -178,6 +200,10 @@ class Publisher:
             returner = Returner(self._glue, self._s3, self._places)
             label = f"{unit}/{generation}"
             back = returner.way_back(self.history.published(unit), unit, to, label)
+            if back.replaced and rebuild is not None:
+                self._log(f"{', '.join(back.replaced)} were replaced since by other units, and are built again.")
+                uri = rebuild(unit, back.steps, list(back.replaced), back.generation)
+                return self._publish(self.attempts.read(uri), Acceptance(), False, run, lease)
             if back.replaced:
                 raise PublishingError(
                     f"{unit} cannot go back to generation {back.generation} by pointers alone: publications of other "

@@ -149,6 +149,27 @@ class Lake:
             self.build_view(attempt)
         return self.end(attempt)
 
+    def rebuild(self, unit: str, carried: Any, nodes: Any, restores: int | None) -> str:
+        """Build `totals` again, upon production and the changes that are carried over; return the attempt's address."""
+        names = {step.node.rpartition(".")[2] for step in carried}
+        audit = new_audit(self.schema)
+        kept = tuple(each.unique_id for each in self.nodes(audit, *sorted(names)))
+        attempt = AuditAttempt(
+            audit,
+            unit,
+            now(),
+            nodes=self.nodes(audit, *sorted(names | {each.rpartition(".")[2] for each in nodes})),
+            databases=(audit,),
+            carried=kept,
+            restores=restores,
+            parents={"model.p.facts": TableName(self.schema, "facts")},
+        )
+        uri = self.attempts.claim(attempt)
+        self.attempts.change(uri, base=clone(Catalogue(self.glue), attempt, self.places, carried))
+        for node in nodes:
+            {"totals": self.build_totals, "recent": self.build_view}[node.rpartition(".")[2]](attempt)
+        return self.end(attempt)
+
     def exists(self, schema: str, table: str) -> bool:
         return Catalogue(self.glue).table(TableName(schema, table)) is not None
 

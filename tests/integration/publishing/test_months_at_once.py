@@ -74,3 +74,35 @@ def test_a_month_that_read_one_that_was_removed_since_is_built_again(lake):
         lake.publisher().publish(third)
     assert raised.value.nodes == ("model.p.running",)
     lake.publisher().publish(apart)
+
+
+def test_what_moved_is_built_again_upon_what_is_public_now(lake):
+    """Trap 9: neither month's rows are lost in the whole table; the first build of the month is carried over."""
+    lake.publish_month(1, [1], "totals", "recent")
+    second, third = (lake.built(f"2024-{month:02d}", month, [month], "totals", "recent") for month in (2, 3))
+    lake.publisher().publish(second)
+    record = lake.publisher().publish(third, rebuild=lake.rebuild)
+    assert lake.facts() == [(1, 1, 1), (2, 1, 2), (3, 1, 3)]
+    assert lake.totals() == [(1, 1), (2, 2), (3, 3)]
+    assert lake.query(f"select count(*) from {lake.schema}.recent") == [("2",)]
+    assert record.audit != lake.attempts.read(third).audit
+
+
+def test_a_rollback_builds_again_what_other_months_replaced_since(lake):
+    lake.publish_month(1, [1], "totals")
+    lake.publish_month(1, [5], "totals")
+    lake.publish_month(2, [20], "totals")
+    record = lake.publisher().rollback("2024-01", rebuild=lake.rebuild)
+    assert (record.kind, record.restores) == ("rollback", 1)
+    assert lake.facts() == [(1, 1, 1), (2, 1, 20)]
+    assert lake.totals() == [(1, 1), (2, 20)]
+    lake.by_hand(1, [7])
+    assert lake.facts() == [(1, 1, 7), (2, 1, 20)]
+
+
+def test_a_rollback_to_nothing_builds_again_what_other_months_replaced_since(lake):
+    lake.publish_month(1, [1], "totals")
+    lake.publish_month(2, [20], "totals")
+    lake.publisher().rollback("2024-01", 0, rebuild=lake.rebuild)
+    assert lake.facts() == [(2, 1, 20)]
+    assert lake.totals() == [(2, 20)]
