@@ -65,6 +65,8 @@ def test_zones_may_share_a_bucket_under_prefixes(content):
         ("glue.version", "2.0", "glue.version is '2.0'; it must be one of 5.0, 5.1"),
         ("glue.jobb", "x", "unknown key glue.jobb; allowed here: job, crawler"),
         ("dbt.connection", "!", "dbt.connection is '!'"),
+        ("dbt.fence_role", "fence", "dbt.fence_role is 'fence'; it must be the ARN of an IAM role"),
+        ("dbt.fence_role", "", "dbt.fence_role is ''; it must be the ARN of an IAM role"),
         ("dbt.runs_in", "moon", "dbt.runs_in is 'moon'; it must be one of worker, glue"),
         ("schedule.cron", "@monthly", "schedule.cron is '@monthly'; it must be five cron fields"),
         ("schedule.timezone", "Mars/Base", "schedule.timezone is 'Mars/Base'; it must be a time zone such as UTC"),
@@ -79,6 +81,13 @@ def test_a_mistake_is_named_with_what_is_allowed(content, key, value, said):
         Lakehouse.from_mapping(changed(content, key, value), where="my.yaml")
     assert str(caught.value).startswith("my.yaml: ")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "role"), [("arn:aws:iam::123456789012:role/x/fence",) * 2, (None, None), (..., None)]
+)
+def test_the_fence_may_be_left_out(content, value, role):
+    assert Lakehouse.from_mapping(changed(content, "dbt.fence_role", value)).dbt.fence_role == role
 
 
 def test_a_typo_in_a_required_key_is_guessed(content):
