@@ -39,7 +39,7 @@ locals {
         resources = ["${local.l.database}/${local.l.databases.attempts}"]
       },
       {
-        sid       = "Read"
+        sid       = "ReadZones"
         actions   = ["s3:GetObject"]
         resources = [local.cleaned.objects_arn, local.curated.objects_arn]
       },
