@@ -7,7 +7,7 @@ locals {
   read_tables    = ["glue:BatchGetPartition", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable"]
   own_tables     = ["glue:CreateTable", "glue:DeleteTable", "glue:GetTables", "glue:UpdateTable"]
   look           = ["glue:GetPartitions", "glue:GetTables"]
-  old_versions   = ["glue:DeleteTableVersion", "glue:GetTableVersions"] # of models with ha, which the gate refuses
+  old_versions   = ["glue:DeleteTableVersion", "glue:GetTableVersions"]
   own_partitions = ["glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:CreatePartition", "glue:UpdatePartition"]
 
   # Running queries, and reading what they answered, in one work group.
