@@ -26,7 +26,7 @@ _READ_TABLES = ("glue:BatchGetPartition", "glue:GetPartition", "glue:GetPartitio
 _OWN_TABLES = (
     *_READ_TABLES,
     *("glue:CreateTable", "glue:DeleteTable", "glue:GetTables", "glue:UpdateTable"),
-    *("glue:DeleteTableVersion", "glue:GetTableVersions"),
+    "glue:GetTableVersions",
     *("glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:CreatePartition", "glue:UpdatePartition"),
 )
 _QUERIES = (

@@ -38,6 +38,7 @@ class Month:
         self._local = local
         self._month = Of.parse("2024-01")
         self._project = str(terraform.folder.parents[1] / "dbt_models")
+        self._vars = {"year": 2024, "month": 1, "cleaned_database": self.lakehouse.databases.cleaned}
         self._cleaned = None
 
     def upload_raw(self, folder):
@@ -104,6 +105,7 @@ class Month:
         """Build the month under the gate and test it; return the attempt's address."""
         place = self.dbt_in_glue if in_glue else functools.partial(self.dbt, aws_conn_id=DBT_CONNECTION)
         given = {"fence": self.lakehouse.dbt.fence_role, "selector": "gated_month", "run_id": run_id}
+        given["vars"] = {**self._vars, "production_schema": self.lakehouse.databases.marts}
         flags = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
         scope = "year = 2024 and month = 1"
         built = place("build", audit=UNIT, partitions=scope, flags=flags, **given)
@@ -153,7 +155,7 @@ class Month:
             "s3_data_dir": f"{lakehouse.zones.curated}/",
             "work_group": lakehouse.athena.work_group,
             "artifacts_uri": f"{lakehouse.zones.artifacts}/dbt",
-            "vars": {"year": 2024, "month": 1, "cleaned_database": lakehouse.databases.cleaned},
+            "vars": self._vars,
             **more,
         }
 

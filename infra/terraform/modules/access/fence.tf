@@ -8,7 +8,7 @@ locals {
     [
       {
         sid       = "Catalogue"
-        actions   = concat(local.read_tables, local.own_tables, local.old_versions, local.own_partitions, ["glue:CreateDatabase", "glue:GetDatabase"])
+        actions   = concat(local.read_tables, local.own_tables, ["glue:GetTableVersions"], local.own_partitions, ["glue:CreateDatabase", "glue:GetDatabase"])
         resources = [local.l.catalog]
       },
       {
@@ -29,7 +29,7 @@ locals {
       },
       {
         sid       = "OwnAttempts"
-        actions   = concat(local.read_tables, local.own_tables, local.old_versions, local.own_partitions)
+        actions   = concat(local.read_tables, local.own_tables, ["glue:GetTableVersions"], local.own_partitions)
         resources = local.attempts_arns
       },
       {
