@@ -32,6 +32,7 @@ _OWN_TABLES = (
 _QUERIES = (
     *("athena:GetQueryExecution", "athena:GetQueryResults", "athena:GetWorkGroup"),
     *("athena:StartQueryExecution", "athena:StopQueryExecution"),
+    *("athena:BatchGetQueryExecution", "athena:ListQueryExecutions"),
 )
 # Partitions inherit the table's columns: else Athena fails with HIVE_PARTITION_SCHEMA_MISMATCH where files differ.
 _CRAWLER_CONFIGURATION = {

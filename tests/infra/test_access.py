@@ -301,6 +301,17 @@ def test_queries_that_a_stopped_job_run_left_are_stopped(month, local):
     assert denied(local) == []
 
 
+def test_what_a_dead_worker_left_under_the_gate_is_stopped(month, local, session):
+    """By the fence's role: what outlives the worker has dbt's credentials."""
+    from airflow_lakehouse_provider.dbt import queries
+
+    fence = session("airflow-host", "nyc-taxi-airflow", "nyc-taxi-dbt", "nyc-taxi-dbt-fence")
+    athena, group = local.client("athena", fence), month.lakehouse.athena.work_group
+    sql = f"-- of-a-dead-worker\nSELECT count(*) FROM {_MANY}"
+    started = athena.start_query_execution(QueryString=sql, WorkGroup=group)["QueryExecutionId"]
+    assert queries.stop_running(athena, invocation_id="of-a-dead-worker", work_group=group) == [started]
+
+
 def test_the_fence_is_taken_by_dbts_role_alone(session):
     airflow = ("airflow-host", "nyc-taxi-airflow")
     session(*airflow, "nyc-taxi-dbt", "nyc-taxi-dbt-fence")

@@ -4,6 +4,7 @@
 locals {
   fence = concat(
     local.queries.dbt,
+    local.sweep, # what outlives a killed worker has dbt's credentials
     local.database_names,
     [
       {
