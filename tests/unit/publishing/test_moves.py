@@ -1,4 +1,4 @@
-"""What a query reads, by Athena's plan, and what must be built again because of it."""
+"""Queries and what they read, by Athena's plan; and what must be built again because of it."""
 
 from __future__ import annotations
 
