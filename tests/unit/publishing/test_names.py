@@ -44,9 +44,7 @@ def test_places():
 
 @pytest.mark.parametrize("uri", ["", "None", None, "s3://b/x/attempt.json", "s3://b/attempts/x/other.json"])
 def test_what_is_no_attempt(uri):
-    with pytest.raises(
-        PublishingError, match=r"attempt is .*; it must be the address that a build"
-    ):
+    with pytest.raises(PublishingError, match=r"attempt is .*; it must be the address that a build"):
         Places.of_attempt(uri)
 
 
