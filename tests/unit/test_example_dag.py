@@ -19,16 +19,16 @@ from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.month import Month
 
 
-def load(folder, **changes):
+def load(folder, file="nyc_taxi_monthly.py", **changes):
     """The DAG's module, beside a lakehouse.yaml with these changes."""
-    for file in ("nyc_taxi_monthly.py", "lakehouse.yaml"):
-        shutil.copyfile(starter.path("example_dags") / file, folder / file)
+    for each in (file, "lakehouse.yaml"):
+        shutil.copyfile(starter.path("example_dags") / each, folder / each)
     text = (folder / "lakehouse.yaml").read_text()
     for old, new in changes.items():
         assert old in text
         text = text.replace(old, new)
     (folder / "lakehouse.yaml").write_text(text)
-    spec = importlib.util.spec_from_file_location(f"example_{id(folder)}", folder / "nyc_taxi_monthly.py")
+    spec = importlib.util.spec_from_file_location(f"example_{id(folder)}", folder / file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -113,3 +113,23 @@ def test_every_name_comes_from_lakehouse_yaml(module):
     dbt = dag.get_task("dbt_test")
     assert (dbt.schema, dbt.work_group) == (lakehouse.databases.marts, lakehouse.athena.work_group)
     assert dbt.s3_data_dir.startswith(lakehouse.zones.curated)
+
+
+def test_the_rollback_is_triggered_with_a_month_and_perhaps_a_generation(tmp_path):
+    dag = load(tmp_path, "lakehouse_rollback.py").dag
+    (task,) = dag.tasks
+    for value in ("2024-05", "2024-12"):
+        assert dag.params.get_param("month").resolve(value=value) == value
+    for wrong in ("2024-13", "24-05", "2024-5", "None", ""):
+        with pytest.raises(Exception, match="does not match"):
+            dag.params.get_param("month").resolve(value=wrong)
+    for params, to in (({"month": "2024-05", "generation": None}, None), ({"month": "2024-05", "generation": 3}, 3)):
+        rendered = dag.tasks[0].prepare_for_execution()
+        rendered.render_template_fields({"params": params, "dag": dag})
+        assert (rendered.unit, rendered.to) == ("2024-05", to)
+    assert task.s3_data_dir == "s3://nyc-taxi-curated"
+
+
+def test_the_sweep_runs_each_night(tmp_path):
+    (task,) = load(tmp_path, "lakehouse_sweep.py").dag.tasks
+    assert (task.schemas, task.s3_data_dir) == (["nyc_taxi_marts"], "s3://nyc-taxi-curated")
