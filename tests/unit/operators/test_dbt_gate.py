@@ -93,7 +93,7 @@ def test_an_argument_that_does_not_go_with_audit_is_refused_by_name(arguments, m
 
 def test_a_profile_of_the_users_does_not_go_with_audit(tmp_path):
     (tmp_path / "profiles.yml").touch()
-    with pytest.raises(ArgumentError, match="^audit needs a profile of the arguments"):
+    with pytest.raises(ArgumentError, match=r"^audit needs a profile of the arguments"):
         request(profiles_dir=str(tmp_path))
 
 
@@ -108,5 +108,5 @@ def test_a_native_template_without_a_value_does_not_go_past_the_gate(tmp_path):
         aws_conn_id=None,
     )
     operator.audit = None  # as Airflow renders it with render_template_as_native_obj
-    with pytest.raises(AirflowFailException, match="^audit is '': its template gave nothing"):
+    with pytest.raises(AirflowFailException, match=r"^audit is '': its template gave nothing"):
         operator.execute({})
