@@ -74,6 +74,10 @@ class DbtRun:
             return DbtVerdict(
                 STOPPED, f"dbt {self._arguments.command} of {self._request.project} was stopped at its start."
             )
+        except Exception as error:
+            if not type(error).__module__.startswith(("botocore.", "boto3.")):
+                raise
+            return DbtVerdict(RETRYABLE, f"dbt {self._arguments.command}: a call of AWS failed: {error}")
 
     def _run(self) -> DbtVerdict:
         request, arguments = self._request, self._arguments

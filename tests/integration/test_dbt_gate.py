@@ -16,6 +16,7 @@ pytest.importorskip("airflow")
 
 from airflow_lakehouse_provider._airflow.compat import AirflowFailException
 from airflow_lakehouse_provider.dbt.gate import marker
+from airflow_lakehouse_provider.dbt.library import library
 from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 from airflow_lakehouse_provider.publishing.attempt import AttemptStore, AuditAttempt, now
 from airflow_lakehouse_provider.publishing.catalogue import Catalogue
@@ -27,6 +28,10 @@ PROJECT = Path(__file__).parent / "gate_project"
 ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 TRUST = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}
 DAY_2, DAY_3 = {"days": "2024-05-02"}, {"days": "2024-05-03"}
+
+
+def document(statement):
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 class TaskInstance:
@@ -111,9 +116,6 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def role(aws):
-    def document(statement):
-        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
     iam = aws.client("iam")
     arn = iam.create_role(RoleName="builder", AssumeRolePolicyDocument=document(TRUST))["Role"]["Arn"]
     iam.put_role_policy(RoleName="builder", PolicyName="own", PolicyDocument=document(ANYTHING))
@@ -194,7 +196,8 @@ def test_a_project_that_is_refused_leaves_nothing_behind(shop):
     (models / "mine.sql").write_text("{{ config(s3_data_dir=target.s3_data_dir ~ '/mine') }} select 1 as id")
     (models / "hooked.sql").write_text("{{ config(post_hook='{{ clean() }}') }} select 1 as id")
     (shop.project / "macros/clean.sql").write_text(
-        "{% macro clean() %}{% do adapter.clean_up_partitions(this, 'day = 1') %}{% endmacro %}"
+        "{% macro clean() %}{% if execute %}{% do adapter.clean_up_partitions(this, 'day = 1') %}{% endif %}"
+        "{% endmacro %}"
     )
     databases = shop.databases()
     with pytest.raises(AirflowFailException) as refused:
@@ -246,6 +249,23 @@ def test_without_a_fence_a_change_of_production_fails_the_task_and_is_named(shop
         shop.operator("run", select="evil", audit="2024-05", fence=False).execute(context())
 
 
+@pytest.mark.slow
+def test_null_and_boolean_partition_values_fail_before_a_row_is_inserted(shop):
+    """Both would be passed over by a DROP IF EXISTS, and the INSERT would go to production's files."""
+    config = "{{ config(materialized='incremental', partitioned_by=['part']) }} select 1 as id, "
+    (shop.project / "models/nothing.sql").write_text(config + "nullif('x', '{{ var(\"gone\", \"y\") }}') as part")
+    (shop.project / "models/truth.sql").write_text(config + "true as part")
+    shop.direct(select="nothing truth")
+    before = shop.state()
+    with pytest.raises(AirflowFailException) as failed:
+        shop.operator("run", select="nothing truth", vars={"gone": "x"}, audit="2024-05").execute(context())
+    message = str(failed.value)
+    assert "the partition key part of" in message
+    assert "is null in a new row: such a partition cannot be replaced under the gate" in message
+    assert "is of type boolean, which cannot be replaced under the gate" in message
+    assert shop.state() == before
+
+
 def test_a_new_try_gives_the_attempt_of_the_last_one_up(shop):
     store, lines = shop.store, []
     first, second = (AuditAttempt(new_audit(shop.schema), "2024-05", now()) for _ in range(2))
@@ -265,3 +285,44 @@ def test_a_new_try_gives_the_attempt_of_the_last_one_up(shop):
     assert marker.finish(shop.s3, uris[1], state="built", built=("a",)).built == ("a",)
     take(store.claim(AuditAttempt(new_audit(shop.schema), "2024-05", now())))
     assert store.read(uris[1]).state == "built", "a cleared task leaves what was built"
+
+
+@pytest.fixture
+def job(shop, repository):
+    """A Glue job of run_dbt.py, whose role may do anything."""
+    script = (repository / "glue_scripts/run_dbt.py").read_bytes()
+    shop.s3.put_object(Bucket=shop.bucket, Key="code/run_dbt.py", Body=script)
+    shop.s3.put_object(Bucket=shop.bucket, Key="code/library.zip", Body=library())
+    lines = (repository / "dbt_models/requirements.txt").read_text().splitlines()
+    iam, name = shop.aws.client("iam"), f"job-{uuid.uuid4().hex[:8]}"
+    trust = {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document(ANYTHING))
+    shop.glue.create_job(
+        Name=name,
+        Role=role,
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{shop.bucket}/code/run_dbt.py", "PythonVersion": "3"},
+        DefaultArguments={
+            "--extra-py-files": f"s3://{shop.bucket}/code/library.zip",
+            "--additional-python-modules": ",".join(line for line in lines if line and not line.startswith("#")),
+        },
+        GlueVersion="5.1",
+        WorkerType="G.1X",
+        NumberOfWorkers=2,
+    )
+    return name
+
+
+@pytest.mark.slow
+def test_in_a_glue_job_it_is_the_same(shop, job):
+    shop.direct(select="products stg_products orders", vars=DAY_2)
+    before = shop.state()
+    in_glue = {"glue_job_name": job, "deferrable": False, "job_poll_interval": 0.5}
+    result = shop.operator("run", select="orders", vars=DAY_3, audit="2024-05", **in_glue).execute(context())
+    attempt = shop.attempt(result)
+    assert (attempt.state, attempt.built) == ("built", ("model.gate_shop.orders",))
+    assert shop.query(f"select count(*) from {attempt.audit}.orders_by_day") == [("6",)]
+    tested = shop.operator("test", select="orders", vars=DAY_3, audit=result["attempt"], **in_glue)
+    assert tested.execute(context("test"))["counts"] == {"pass": 2}
+    assert shop.attempt(result).gate.status == "passed"
+    assert shop.state() == before

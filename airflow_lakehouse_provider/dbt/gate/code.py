@@ -45,11 +45,15 @@ def objections(manifest: Mapping[str, Any], selected: Sequence[str], schemas: It
         if (node := nodes.get(unique_id)) is None:
             continue
         config = node.get("config") or {}
+        hooked = False
         for moment in ("pre-hook", "post-hook"):
             for hook in config.get(moment) or ():
                 text = hook.get("sql") if isinstance(hook, Mapping) else str(hook)
-                yield from _hook(manifest, f"{moment} of {unique_id}", text or "", node, names)
-        if found := _calls(manifest, node.get("raw_code") or "", _macros(node)):
+                for each in _hook(manifest, f"{moment} of {unique_id}", text or "", node, names):
+                    hooked = True
+                    yield each
+        # dbt counts the macros of its hooks among those of the model.
+        if not hooked and (found := _calls(manifest, node.get("raw_code") or "", _macros(node))):
             yield _forbidden(unique_id, found)
 
 
