@@ -76,6 +76,15 @@ class DbtAthenaOperator(BaseOperator):
     :param allow_empty: whether a selection that matches nothing is a success
     :param artifacts_uri: ``s3://bucket/prefix`` where dbt's artifacts are kept for the next try and for you; default:
         beside the staging directory; without either none are kept
+    :param audit: with build, run or seed: the unit that is published together, such as ``"{{ month() }}"``. dbt then
+        builds into a new audit schema, a clone of production by pointers, and production stays as it is; the result
+        gains ``attempt`` (the address of the attempt's document) and ``audit``. With test: that address, the XCom
+        ``attempt`` of the build, whose audit schema is tested. Needs ``schema`` and ``s3_data_dir``
+    :param fence: of a task with audit: ARN of an IAM role whose session dbt gets, with a policy that lets it write into
+        the audit schema alone; or False: production's files are compared before and after the build
+    :param partitions: of a build with audit: the partitions that it may touch, an expression of Glue's GetPartitions;
+        the publication refuses others
+    :param direct: of a build with audit: selectors of nodes that are left out, to be built by a task without audit
     :param emit_model_assets: whether each model that was built gets an asset event (dataset on Airflow 2)
     :param glue_job_name: a Glue job of ``glue_scripts/run_dbt.py`` that dbt runs in, instead of on the worker
     :param job_poll_interval: seconds between polls of the Glue job run
@@ -112,6 +121,10 @@ class DbtAthenaOperator(BaseOperator):
         "resume",
         "allow_empty",
         "artifacts_uri",
+        "audit",
+        "fence",
+        "partitions",
+        "direct",
         "glue_job_name",
         "job_poll_interval",
         "aws_conn_id",
@@ -147,6 +160,10 @@ class DbtAthenaOperator(BaseOperator):
         resume: bool = True,
         allow_empty: bool = False,
         artifacts_uri: str | None = None,
+        audit: str | None = None,
+        fence: str | bool | None = None,
+        partitions: str | None = None,
+        direct: str | Sequence[str] | None = None,
         emit_model_assets: bool = False,
         glue_job_name: str | None = None,
         job_poll_interval: float | str = 30,
@@ -179,6 +196,11 @@ class DbtAthenaOperator(BaseOperator):
         self.resume = resume
         self.allow_empty = allow_empty
         self.artifacts_uri = artifacts_uri
+        self.audit = audit
+        self.fence = fence
+        self.partitions = partitions
+        self.direct = direct
+        self._gated = audit is not None
         self.emit_model_assets = emit_model_assets
         self.glue_job_name = glue_job_name
         self.job_poll_interval = job_poll_interval
@@ -261,6 +283,9 @@ class DbtAthenaOperator(BaseOperator):
         return dbt_end.lineage(self._verdict)
 
     def _settings(self) -> DbtSettings:
+        if self._gated and self.audit is None:
+            # A native template without a value: the task must not go past the gate.
+            self.audit = ""
         return DbtSettings(**{each.name: getattr(self, each.name) for each in fields(DbtSettings)})
 
     @property

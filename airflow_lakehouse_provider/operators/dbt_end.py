@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_lakehouse_provider._airflow.assets import emit
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
+from airflow_lakehouse_provider.dbt.gate.run import ATTEMPT_KEY, AUDIT_KEY
 from airflow_lakehouse_provider.dbt.verdict import PERMANENT, SUCCESS, DbtVerdict
 from airflow_lakehouse_provider.links import dbt as dbt_links
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
 
 ARTIFACTS_KEY = "artifacts_uri"
+# Members of a result that a failed task's XComs have as well: what comes after it needs them.
+_PUSHED = (ARTIFACTS_KEY, ATTEMPT_KEY, AUDIT_KEY)
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,10 @@ def end_task(
     addresses = dbt_links.addresses(verdict, region, partition)
     if "ti" in context and addresses:
         settings.store_links(addresses)
-    if "ti" in context and verdict.result.get(ARTIFACTS_KEY):
+    for key in _PUSHED if "ti" in context else ():
         # A failed task returns nothing, and `dbt retry` in another task needs the address.
-        context["ti"].xcom_push(key=ARTIFACTS_KEY, value=verdict.result[ARTIFACTS_KEY])
+        if value := verdict.result.get(key):
+            context["ti"].xcom_push(key=key, value=value)
     if settings.alias is not None:
         events = [
             (model["uri"], {"unique_id": model["unique_id"], "rows": model["rows"]})
