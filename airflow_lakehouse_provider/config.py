@@ -102,7 +102,7 @@ class Dbt:
 
 @dataclass(frozen=True)
 class GateSettings:
-    """What the gate asks of a month's rows, beside the dbt project's own tests. Shares are numbers from 0 to 1.
+    """The gate's limits for the rows of a month, beside the dbt project's own tests. Shares are numbers from 0 to 1.
 
     :ivar rows_of_replaced: least share of the rows that the month has in public; with fewer at all, it warns
     :ivar rows_of_neighbours: least share of the median of up to three months on each side

@@ -1,4 +1,4 @@
-"""What the gate of a month asks: is it whole, and of which load; its months in an audit schema beside production."""
+"""The gate of a month: is it whole, and of which load; an audit schema beside production, and months that wait."""
 
 from __future__ import annotations
 
