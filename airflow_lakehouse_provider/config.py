@@ -78,6 +78,7 @@ class Dbt:
     :ivar glue_job: the Glue job of run_dbt.py; None where there is none
     :ivar connection: the Airflow connection of dbt on a worker, whose role may use Athena
     :ivar pool: the Airflow pool in which runs of dbt take turns
+    :ivar fence_role: ARN of the role whose session a build under the gate gets; None where there is none
     """
 
     project: str
@@ -88,6 +89,7 @@ class Dbt:
     glue_job: str | None = None
     connection: str = "aws_default"
     pool: str = "default_pool"
+    fence_role: str | None = None
 
     @property
     def aws_conn_id(self) -> str:
@@ -182,7 +184,7 @@ class Lakehouse:
             glue=Glue(
                 job=glue.take("job", _NAME),
                 crawler=glue.take("crawler", _NAME),
-                role=glue.take("role", _matching(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of an IAM role")),
+                role=glue.take("role", _ROLE),
                 version=glue.take("version", _one_of(GLUE_VERSIONS), "5.1"),
                 worker_type=glue.take("worker_type", _one_of(WORKER_TYPES), "G.1X"),
                 workers=glue.take("workers", _whole(2, 299), 2),
@@ -199,6 +201,7 @@ class Lakehouse:
                 glue_job=dbt.take("glue_job", _or_none(_NAME), None),
                 connection=dbt.take("connection", _NAME, "aws_default"),
                 pool=dbt.take("pool", _NAME, "default_pool"),
+                fence_role=dbt.take("fence_role", _or_none(_ROLE), None),
             ),
             schedule=Schedule(
                 cron=schedule.take("cron", _matching(r"\S+( +\S+){4}", "five cron fields such as 0 6 5 * *")),
@@ -296,6 +299,7 @@ def _matching(pattern: str, meaning: str) -> Callable[[Any], str]:
     return check
 
 
+_ROLE = _matching(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of an IAM role")
 _NAME = _matching(r"[\w][\w .@/+=-]{0,254}", "a name of 1 to 255 letters, digits, '-', '_' and '.'")
 
 

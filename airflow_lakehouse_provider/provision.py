@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,17 @@ DBT_SCRIPT, DBT_LIBRARY = "run_dbt.py", "airflow_lakehouse_provider.zip"
 LIBRARY = "trips"  # the folder beside the script that travels as --extra-py-files
 CLEANED_TABLES = ("trips", "quarantine_trips", "load_audit")
 
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
-}
+# The actions of the fence role: infra/terraform/modules/access/fence.tf has them too, and tests/infra compares the two.
+_READ_TABLES = ("glue:BatchGetPartition", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable")
+_OWN_TABLES = (
+    *_READ_TABLES,
+    *("glue:CreateTable", "glue:DeleteTable", "glue:GetTables", "glue:UpdateTable"),
+    *("glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:CreatePartition", "glue:UpdatePartition"),
+)
+_QUERIES = (
+    *("athena:GetQueryExecution", "athena:GetQueryResults", "athena:GetWorkGroup"),
+    *("athena:StartQueryExecution", "athena:StopQueryExecution"),
+)
 # Partitions inherit the table's columns: else Athena fails with HIVE_PARTITION_SCHEMA_MISMATCH where files differ.
 _CRAWLER_CONFIGURATION = {
     "Version": 1.0,
@@ -37,7 +43,7 @@ _CRAWLER_CONFIGURATION = {
 
 
 def provision(endpoint: str, lakehouse: Lakehouse, *, glue_scripts: Path | None = None) -> None:
-    """Create the buckets, the role, the databases, the Glue job with its script, the crawler and the work group.
+    """Create the buckets, the roles, the databases, the Glue job with its script, the crawler and the work group.
 
     Resources that exist already are updated; nothing is deleted.
 
@@ -47,7 +53,8 @@ def provision(endpoint: str, lakehouse: Lakehouse, *, glue_scripts: Path | None 
     """
     aws = _Clients(endpoint, lakehouse.region)
     _buckets(aws.s3, lakehouse)
-    _role(aws.iam, lakehouse.glue.role)
+    _role(aws.iam, lakehouse.glue.role, {"Service": "glue.amazonaws.com"})
+    _fence_role(aws.iam, lakehouse)
     for database in (lakehouse.databases.cleaned, lakehouse.databases.marts):
         _unless_there(aws.glue.create_database, DatabaseInput={"Name": database})
     _upload_script(aws.s3, lakehouse, glue_scripts or starter.path("glue_scripts"))
@@ -91,14 +98,76 @@ def _buckets(s3: Any, lakehouse: Lakehouse) -> None:
             s3.create_bucket(Bucket=bucket, **({} if lakehouse.region == "us-east-1" else elsewhere))
 
 
-def _role(iam: Any, arn: str) -> None:
+def _role(iam: Any, arn: str, principal: dict[str, str]) -> str:
+    """Create a role that a principal may take; return its name."""
     path, _, name = arn.partition(":role/")[2].rpartition("/")
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     _unless_there(
         iam.create_role,
         RoleName=name,
         Path=f"/{path}/" if path else "/",
-        AssumeRolePolicyDocument=json.dumps(_TRUST),
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )
+    return name
+
+
+def _fence_role(iam: Any, lakehouse: Lakehouse) -> None:
+    arn = lakehouse.dbt.fence_role
+    if arn is None:
+        return
+    # Whoever may do anything here runs dbt, and so it is the account that is trusted.
+    partition, account = arn.split(":")[1], arn.split(":")[4]
+    name = _role(iam, arn, {"AWS": f"arn:{partition}:iam::{account}:root"})
+    iam.put_role_policy(RoleName=name, PolicyName="lakehouse", PolicyDocument=json.dumps(fence_policy(lakehouse)))
+
+
+def fence_policy(lakehouse: Lakehouse) -> dict[str, Any]:
+    """Return the policy of the fence role: dbt reads the lakehouse, and writes where audit schemas lie."""
+    partition, account = lakehouse.glue.role.split(":")[1], lakehouse.glue.account
+
+    def arn(service: str, *names: str) -> list[str]:
+        return [f"arn:{partition}:{service}:{lakehouse.region}:{account}:{name}" for name in names]
+
+    def tables(database: str) -> list[str]:
+        return arn("glue", f"database/{database}", f"table/{database}/*")
+
+    def objects(zone: str, folder: str = "") -> str:
+        bucket, prefix = split_s3_uri(zone)
+        return f"arn:{partition}:s3:::{bucket}/{prefix and f'{prefix}/'}{folder}*"
+
+    zones, marts, cleaned = lakehouse.zones, lakehouse.databases.marts, lakehouse.databases.cleaned
+    audits = f"{marts}__audit_*"
+    buckets = {zone: split_s3_uri(zone) for zone in (zones.cleaned, zones.curated, zones.results)}
+    bucket_arns = {zone: f"arn:{partition}:s3:::{bucket}" for zone, (bucket, _) in buckets.items()}
+    listed = {zone: f"{prefix}/*" for zone, (_, prefix) in buckets.items() if prefix}
+    listed[zones.results] = f"{buckets[zones.results][1]}/dbt/*".lstrip("/")
+    databases = [f"database/{name}" for name in ("default", cleaned, marts, audits)]
+    written = [objects(zones.results, "dbt/"), objects(zones.curated, "generations/")]
+    own_database = ("glue:CreateDatabase", "glue:GetDatabase")
+    statements = [
+        _allow(_QUERIES, arn("athena", f"workgroup/{lakehouse.athena.work_group}")),
+        _allow(("athena:GetDataCatalog",), arn("athena", "datacatalog/AwsDataCatalog")),
+        _allow(("glue:GetDatabases",), arn("glue", "catalog", "database/*")),
+        _allow((*_OWN_TABLES, *own_database), arn("glue", "catalog")),
+        _allow(("glue:GetDatabase",), arn("glue", *databases)),
+        _allow(("glue:CreateDatabase",), arn("glue", f"database/{audits}")),
+        _allow(_READ_TABLES, [*tables(cleaned), *tables(marts)]),
+        _allow(("glue:GetTables",), tables(marts)),
+        _allow(_OWN_TABLES, tables(audits)),
+        _allow(("s3:GetObject",), [objects(zones.cleaned), objects(zones.curated), objects(zones.results, "dbt/")]),
+        _allow(("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"), written),
+        _allow(("s3:DeleteObject",), written[1:]),
+        _allow(("s3:GetBucketLocation",), bucket_arns.values()),
+        _allow(("s3:ListBucketMultipartUploads",), [bucket_arns[zones.curated], bucket_arns[zones.results]]),
+    ]
+    for zone, bucket in bucket_arns.items():
+        when = {"Condition": {"StringLike": {"s3:prefix": listed[zone]}}} if zone in listed else {}
+        statements.append({**_allow(("s3:ListBucket",), [bucket]), **when})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(dict.fromkeys(resources))}
 
 
 def _upload_script(s3: Any, lakehouse: Lakehouse, folder: Path) -> None:

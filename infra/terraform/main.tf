@@ -49,6 +49,7 @@ module "storage" {
   force_destroy                  = !var.protect
   access_log_bucket              = var.access_log_bucket
   results_expire_after_days      = var.results_expire_after_days
+  attempts_expire_after_days     = var.attempts_expire_after_days
   old_versions_expire_after_days = var.old_versions_expire_after_days
   databases                      = module.databases.names
 }

@@ -1,5 +1,5 @@
 output "roles" {
-  description = "ARNs: airflow, glue_job, crawler, dbt, and analyst where there are analysts."
+  description = "ARNs: airflow, glue_job, crawler, dbt; fence where lakehouse.yaml names one, analyst where there are analysts."
   value       = module.access.roles
 }
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-_ORDER = ("airflow", "glue_job", "crawler", "dbt", "analyst")
+_ORDER = ("airflow", "glue_job", "crawler", "dbt", "fence", "analyst")
 
 
 def resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -86,6 +86,17 @@ variable "results_expire_after_days" {
   }
 }
 
+variable "attempts_expire_after_days" {
+  description = "Days that builds under the gate are known, longer than `lakehouse sweep` keeps them (24 hours): after that neither published nor tested any more."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.attempts_expire_after_days >= 2
+    error_message = "attempts_expire_after_days must be at least 2: the sweeper takes a build whose document is gone for one that nobody needs, and of its files what is older than 24 hours."
+  }
+}
+
 variable "old_versions_expire_after_days" {
   description = "Days that replaced and deleted objects can be brought back."
   type        = number

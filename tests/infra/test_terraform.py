@@ -39,6 +39,7 @@ def test_the_files_are_formatted_and_valid(terraform, deployer):
         ({"analyst_principals": ["*"]}, ["analyst_principals", "open the role to everyone"]),
         ({"analyst_bytes_scanned_cutoff": 1}, ["10485760"]),
         ({"log_retention_days": 31}, ["one of CloudWatch's"]),
+        ({"attempts_expire_after_days": 1}, ["attempts_expire_after_days must be at least 2", "24 hours"]),
         ({"success_by_day": 20}, ["success_by_day is 20", "schedule's day (5)"]),
         ({"mwaa": {"name": "m", "subnet_ids": ["subnet-1"]}}, ["two private subnets"]),
         ({"mwaa": {"name": "m", "subnet_ids": ["a", "b"], "airflow_version": "2.9.2"}}, ["3.0.6"]),
@@ -63,6 +64,11 @@ def test_bad_variables_are_refused_in_a_sentence(terraform, variables, parts):
         (('version: "5.1"', 'version: "4.0"'), "must be 5.0 or 5.1"),
         (("project: ../dbt_models", "project: s3://code/dbt"), "dbt_requirements_file"),
         (("timeout_minutes: 60", "timeout_minutes: 20000"), "from 1 to 10080"),
+        (
+            ("123456789012:role/nyc-taxi-dbt-fence", "210987654321:role/nyc-taxi-dbt-fence"),
+            "must be the ARN of an IAM role of account 123456789012",
+        ),
+        (("role/nyc-taxi-dbt-fence", "role/nyc-taxi-dbt "), "is the role of a job or of dbt itself"),
     ],
 )
 def test_a_yaml_that_cannot_be_is_refused_in_a_sentence(terraform, change, part):
@@ -91,6 +97,7 @@ def test_another_environment_is_one_more_file(terraform, local):
         "artifacts": "s3://lake-code/x",
     }
     content["glue"]["role"] = "arn:aws:iam::123456789012:role/team/lake-glue"
+    content["dbt"]["fence_role"] = "arn:aws:iam::123456789012:role/fences/lake"
     content["dbt"]["glue_job"] = "lake-dbt"
     other = lakehouse_yaml(terraform).with_name("prod.yaml")
     other.write_text(yaml.safe_dump(content))
@@ -111,6 +118,7 @@ def test_another_environment_is_one_more_file(terraform, local):
     assert buckets == {"lake", "lake-code"}
     assert made["module.mwaa[0].aws_mwaa_environment.airflow"]["dag_s3_path"] == "x/mwaa/dags"
     assert made['module.access.aws_iam_role.role["dbt"]']["path"] == "/team/"
+    assert made['module.access.aws_iam_role.fence["fence"]']["path"] == "/fences/"
     arguments = made["module.glue.aws_glue_job.dbt[0]"]["default_arguments"]
     assert arguments["--additional-python-modules"].startswith("dbt-core==")
     expiring = [
@@ -118,8 +126,24 @@ def test_another_environment_is_one_more_file(terraform, local):
         for rule in made['module.storage.aws_s3_bucket_lifecycle_configuration.zone["lake"]']["rule"]
         if rule["expiration"] and rule["expiration"][0].get("days")
     ]
-    assert sorted(expiring) == ["cleaned/_staging/", "results/"]
+    # Neither publications/ nor generations/ nor roots/ of the curated zone.
+    assert sorted(expiring) == ["cleaned/_staging/", "curated/attempts/", "results/"]
     local.client("s3").delete_bucket(Bucket="shared-raw")
+
+
+def test_without_a_fence_there_is_no_gate(terraform):
+    content = yaml.safe_load(lakehouse_yaml(terraform).read_text())
+    del content["dbt"]["fence_role"]
+    other = lakehouse_yaml(terraform).with_name("unfenced.yaml")
+    other.write_text(yaml.safe_dump(content))
+    kept = dict(terraform.variables)
+    terraform.with_variables("plan", "-out=unfenced.tfplan", lakehouse_file=str(other))
+    terraform.variables = kept
+    planned = resources(terraform.show("unfenced.tfplan")["planned_values"]["root_module"])
+    policies = {each["index"]: each["values"]["policy"] for each in planned if each["type"] == "aws_iam_role_policy"}
+    assert set(policies) == {"airflow", "glue_job", "crawler", "dbt", "analyst"}
+    assert "__audit_*" not in "".join(policies.values())
+    assert "sts:AssumeRole" not in policies["dbt"]
 
 
 def test_the_deployer_and_the_boundary_come_first(terraform, deployer):
@@ -212,6 +236,29 @@ def test_job_and_crawler_are_those_of_lakehouse_local(terraform, local):
         assert crawler[key] == wanted[key], key
 
 
+def test_the_fence_is_that_of_lakehouse_local(terraform):
+    """The same accesses, though `lakehouse local` trusts the account: whoever runs dbt there may do anything."""
+    from airflow_lakehouse_provider.config import Lakehouse
+    from airflow_lakehouse_provider.provision import fence_policy
+
+    def accesses(policy):
+        return {
+            (action, resource, json.dumps(statement.get("Condition", {}), sort_keys=True))
+            for statement in policy["Statement"]
+            for action in _list(statement["Action"])
+            for resource in _list(statement["Resource"])
+        }
+
+    made = resources(terraform.show()["values"]["root_module"])
+    address = 'module.access.aws_iam_role_policy.role["fence"]'
+    (policy,) = (json.loads(each["values"]["policy"]) for each in made if each["address"] == address)
+    assert accesses(policy) == accesses(fence_policy(Lakehouse.load(lakehouse_yaml(terraform))))
+
+
+def _list(value):
+    return [value] if isinstance(value, str) else value
+
+
 def test_no_role_may_do_everything(terraform, deployer):
     """No action with a star, and a star for a resource only where AWS has nothing else; every role in its boundary."""
     # Of AWS's service authorization reference: actions that take no resource.
@@ -226,13 +273,10 @@ def test_no_role_may_do_everything(terraform, deployer):
     ]
     kinds = ("aws_iam_role_policy", "aws_iam_policy")
     policies = {each["address"]: json.loads(each["values"]["policy"]) for each in found if each["type"] in kinds}
-    assert len(policies) == 9
+    assert len(policies) == 10
     for address, policy in policies.items():
         for statement in policy["Statement"]:
-            actions, places = (
-                [value] if isinstance(value, str) else value
-                for value in (statement["Action"], statement.get("Resource", ()))
-            )
+            actions, places = (_list(value) for value in (statement["Action"], statement.get("Resource", ())))
             assert not [action for action in actions if "*" in action], (address, statement)
             if "*" in places:
                 harmless = [action for action in actions if action.startswith("ec2:Describe")]

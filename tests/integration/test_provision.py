@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from airflow_lakehouse_provider.config import Lakehouse
 
@@ -24,6 +25,7 @@ def names(repository: Path) -> dict[str, Any]:
     content = yaml.safe_load(text.replace("nyc-taxi", "provisioned").replace("nyc_taxi", "provisioned"))
     content["zones"]["artifacts"] = "s3://provisioned-raw/artifacts"
     content["glue"]["role"] = "arn:aws:iam::123456789012:role/service-role/provisioned"
+    content["dbt"]["fence_role"] = "arn:aws:iam::123456789012:role/service-role/provisioned-fence"
     assert isinstance(content, dict)
     return content
 
@@ -76,6 +78,38 @@ def test_everything_is_there_and_a_second_time_brings_it_up_to_date(
     assert group["EnforceWorkGroupConfiguration"] is False
     assert group["ResultConfiguration"]["OutputLocation"] == "s3://provisioned-athena-results/"
     assert iam.get_role(RoleName="provisioned")["Role"]["Arn"] == changed["glue"]["role"]
+
+
+def test_the_fence_can_be_taken_and_writes_beside_production_alone(
+    names: dict[str, Any], scripts: Path, tmp_path: Path
+) -> None:
+    from airflow_lakehouse_provider.provision import provision
+    from lakehouse_local.process import LocalAwsProcess
+
+    with LocalAwsProcess(tmp_path / "root", enforce_iam=True, empty=True) as local:
+        for _ in range(2):
+            provision(local.endpoint, Lakehouse.from_mapping(names), glue_scripts=scripts)
+        sts = local.client("sts")
+        session = sts.assume_role(RoleArn=names["dbt"]["fence_role"], RoleSessionName="dbt")["Credentials"]
+        s3, glue, audit = local.client("s3", session), local.client("glue", session), "provisioned_marts__audit_0f"
+        s3.put_object(Bucket="provisioned-curated", Key=f"generations/{audit}/trips/1", Body=b"x")
+        glue.create_database(DatabaseInput={"Name": audit})
+        with pytest.raises(ClientError, match="not authorized to perform: s3:PutObject"):
+            s3.put_object(Bucket="provisioned-curated", Key="provisioned_marts/trips/1", Body=b"x")
+        with pytest.raises(ClientError, match="not authorized to perform: glue:CreateTable"):
+            glue.create_table(DatabaseName="provisioned_marts", TableInput={"Name": "trips"})
+
+
+def test_a_lakehouse_without_a_fence(
+    local_aws: Any, boto: Callable[..., Any], names: dict[str, Any], scripts: Path
+) -> None:
+    from airflow_lakehouse_provider.provision import provision
+
+    without = {key: value for key, value in names["dbt"].items() if key != "fence_role"}
+    glue = {**names["glue"], "role": "arn:aws:iam::123456789012:role/alone"}
+    before = {role["RoleName"] for role in boto("iam").list_roles()["Roles"]}
+    provision(local_aws.endpoint, Lakehouse.from_mapping({**names, "dbt": without, "glue": glue}), glue_scripts=scripts)
+    assert {role["RoleName"] for role in boto("iam").list_roles()["Roles"]} - before == {"alone"}
 
 
 def test_a_script_that_is_missing_is_named(local_aws: Any, names: dict[str, Any], tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_zones_may_share_a_bucket_under_prefixes(content):
         ("glue.version", "2.0", "glue.version is '2.0'; it must be one of 5.0, 5.1"),
         ("glue.jobb", "x", "unknown key glue.jobb; allowed here: job, crawler"),
         ("dbt.connection", "!", "dbt.connection is '!'"),
+        ("dbt.fence_role", "fence", "dbt.fence_role is 'fence'; it must be the ARN of an IAM role"),
+        ("dbt.fence_role", "", "dbt.fence_role is ''; it must be the ARN of an IAM role"),
         ("dbt.runs_in", "moon", "dbt.runs_in is 'moon'; it must be one of worker, glue"),
         ("schedule.cron", "@monthly", "schedule.cron is '@monthly'; it must be five cron fields"),
         ("schedule.timezone", "Mars/Base", "schedule.timezone is 'Mars/Base'; it must be a time zone such as UTC"),
@@ -123,3 +125,10 @@ def test_a_file_that_cannot_be_read_or_parsed_is_named(tmp_path):
 def test_in_glue_dbt_has_the_jobs_role_and_no_connection(place, connection):
     dbt = Dbt("/p", "prod", place, "dbt", 4, glue_job="run-dbt", connection="aws_dbt")
     assert dbt.aws_conn_id == connection
+
+
+@pytest.mark.parametrize(
+    ("value", "role"), [("arn:aws:iam::123456789012:role/x/fence",) * 2, (None, None), (..., None)]
+)
+def test_the_fence_may_be_left_out(content, value, role):
+    assert Lakehouse.from_mapping(changed(content, "dbt.fence_role", value)).dbt.fence_role == role

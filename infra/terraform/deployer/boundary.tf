@@ -18,8 +18,7 @@ locals {
         actions = [
           "glue:BatchCreatePartition", "glue:BatchDeletePartition", "glue:BatchGetPartition", "glue:CreateDatabase",
           "glue:CreatePartition", "glue:CreateTable", "glue:DeleteTable", "glue:DeleteTableVersion", "glue:GetDatabase",
-          "glue:GetDatabases", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable", "glue:GetTableVersions",
-          "glue:GetTables", "glue:UpdatePartition", "glue:UpdateTable",
+          "glue:GetPartition", "glue:GetTable", "glue:GetTableVersions", "glue:UpdatePartition", "glue:UpdateTable",
         ]
         resources = flatten([
           local.l.catalog,
@@ -45,9 +44,20 @@ locals {
         resources = [local.l.work_group.arn, local.l.analyst_work_group.arn, local.l.data_catalog]
       },
       {
+        # Every database: that of its names, and of what points at files, is dbt's.
+        sid       = "CatalogueLook"
+        actions   = ["glue:GetDatabases", "glue:GetPartitions", "glue:GetTables"]
+        resources = [local.l.catalog, "${local.l.database}/*", "${local.l.table}/*"]
+      },
+      {
+        sid       = "Attempts"
+        actions   = ["glue:DeleteDatabase"]
+        resources = [local.l.catalog, "${local.l.database}/${local.l.databases.attempts}", "${local.l.table}/${local.l.databases.attempts}/*"]
+      },
+      {
         sid       = "Dbt"
         actions   = ["sts:AssumeRole"]
-        resources = ["${local.l.role_arn_prefix}dbt"]
+        resources = concat(["${local.l.role_arn_prefix}dbt"], local.fence)
       },
       {
         sid       = "Logs"

@@ -7,7 +7,7 @@ locals {
   code    = [for folder in ["scripts", "mwaa"] : "${local.l.zones.artifacts.root_arn}${local.l.folders[folder]}*"]
   owned   = { "StringEquals aws:ResourceTag/lakehouse" = [local.l.name] }
 
-  # dbt makes the database of failures itself.
+  # dbt makes the database of failures itself, and a build under the gate its own.
   made_databases = [for name in ["cleaned", "marts"] : local.l.databases[name]]
   databases      = [for name in local.made_databases : "${local.l.database}/${name}"]
   jobs           = concat([local.l.job.arn], [for job in [local.l.dbt_job] : job.arn if job != null])
@@ -97,7 +97,8 @@ locals {
   )
 
   # The roles by name, so that the deployer's own is not among them.
-  roles = concat([local.l.glue_role.arn], [for role in ["airflow", "crawler", "dbt", "analyst"] : "${local.l.role_arn_prefix}${role}"])
+  fence = [for role in [local.l.fence_role] : role.arn if role != null]
+  roles = concat([local.l.glue_role.arn], local.fence, [for role in ["airflow", "crawler", "dbt", "analyst"] : "${local.l.role_arn_prefix}${role}"])
 
   access = concat(
     [

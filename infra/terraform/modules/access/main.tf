@@ -48,6 +48,16 @@ locals {
       }
     },
     { for name, role in {
+      fence = {
+        name        = try(local.l.fence_role.name, "none")
+        description = "dbt under the gate: builds beside production"
+        services    = []
+        principals  = ["${local.l.role_arn_prefix}dbt"]
+        grants      = local.fence
+        writes      = true
+      }
+    } : name => role if local.l.fence_role != null },
+    { for name, role in {
       analyst = {
         name        = "${local.l.name}-analyst"
         description = "Analysts: read the marts"
@@ -129,7 +139,7 @@ module "policy" {
   grants   = concat(each.value.grants, local.key_grants[each.key])
 }
 
-# Before the others: dbt's trust names it, and IAM refuses a principal that does not exist.
+# One after another: dbt's trust names Airflow's, the fence's names dbt's, and IAM refuses a principal that does not exist.
 resource "aws_iam_role" "airflow" {
   name                 = local.roles.airflow.name
   description          = local.roles.airflow.description
@@ -139,7 +149,7 @@ resource "aws_iam_role" "airflow" {
 }
 
 resource "aws_iam_role" "role" {
-  for_each             = { for name, role in local.roles : name => role if name != "airflow" }
+  for_each             = { for name, role in local.roles : name => role if !contains(["airflow", "fence"], name) }
   name                 = each.value.name
   description          = each.value.description
   path                 = local.l.glue_role.path
@@ -149,15 +159,26 @@ resource "aws_iam_role" "role" {
   depends_on = [aws_iam_role.airflow]
 }
 
+resource "aws_iam_role" "fence" {
+  for_each             = { for name, role in local.roles : name => role if name == "fence" }
+  name                 = each.value.name
+  description          = each.value.description
+  path                 = local.l.fence_role.path
+  assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
+  permissions_boundary = var.permissions_boundary
+
+  depends_on = [aws_iam_role.role]
+}
+
 resource "aws_iam_role_policy" "role" {
   for_each = local.roles
   name     = "lakehouse"
-  role     = each.key == "airflow" ? aws_iam_role.airflow.name : aws_iam_role.role[each.key].name
+  role     = { for name, role in merge({ airflow = aws_iam_role.airflow }, aws_iam_role.role, aws_iam_role.fence) : name => role.name }[each.key]
   policy   = module.policy[each.key].json
 }
 
 output "roles" {
   description = "ARNs. They are known once the policies are attached: Glue and MWAA look at them when they are made."
-  value       = merge({ airflow = aws_iam_role.airflow.arn }, { for name, role in aws_iam_role.role : name => role.arn })
+  value       = { for name, role in merge({ airflow = aws_iam_role.airflow }, aws_iam_role.role, aws_iam_role.fence) : name => role.arn }
   depends_on  = [aws_iam_role_policy.role]
 }

@@ -22,6 +22,9 @@ locals {
 
   name = coalesce(var.name, trimsuffix(local.role_name, "-glue"))
 
+  fence_arn   = try(local.yaml.dbt.fence_role, null)
+  fence_parts = local.fence_arn == null ? [""] : split("/", try(split(":role/", local.fence_arn)[1], ""))
+
   zones = { for zone, uri in local.yaml.zones : zone => {
     uri    = trimsuffix(uri, "/")
     bucket = split("/", trimprefix(uri, "s3://"))[0]
@@ -37,6 +40,9 @@ locals {
     reports  = "reports/"      # the cleaning job writes, Airflow reads
     dbt      = "dbt/"          # projects handed over and artifacts handed back
     analysts = "analysts/"     # of the results zone: what analysts' queries answer
+
+    generations = "generations/" # of the curated zone: what dbt builds under the gate, and stays when it is published
+    attempts    = "attempts/"    # of the curated zone: what is known of each such build
   }
 }
 
@@ -57,6 +63,12 @@ output "value" {
       root_arn    = "arn:${local.partition}:s3:::${zone.bucket}/${zone.prefix}"
     }) }
 
+    # dbt's under the gate; null where lakehouse.yaml names none.
+    fence_role = local.fence_arn == null ? null : {
+      name = element(local.fence_parts, length(local.fence_parts) - 1)
+      path = length(local.fence_parts) == 1 ? "/" : "/${join("/", slice(local.fence_parts, 0, length(local.fence_parts) - 1))}/"
+      arn  = local.fence_arn
+    }
     glue_role = { name = local.role_name, path = local.role_path, arn = local.yaml.glue.role }
     # Where roles are named by this configuration, they lie beside the Glue job's.
     role_arn_prefix = "arn:${local.partition}:iam::${local.account}:role${local.role_path}${local.name}-"
@@ -69,9 +81,10 @@ output "value" {
     table    = "${local.glue}:table"
 
     databases = {
-      cleaned = local.yaml.databases.cleaned
-      marts   = local.yaml.databases.marts
-      audit   = "${local.yaml.databases.marts}_dbt_test__audit" # dbt's, for tests that store their failures
+      cleaned  = local.yaml.databases.cleaned
+      marts    = local.yaml.databases.marts
+      failures = "${local.yaml.databases.marts}_dbt_test__audit" # dbt's, for tests that store their failures
+      attempts = "${local.yaml.databases.marts}__audit_*"        # audit schemas: what dbt builds before it is published
     }
 
     work_group         = { name = local.yaml.athena.work_group, arn = "arn:${local.partition}:athena:${local.region}:${local.account}:workgroup/${local.yaml.athena.work_group}" }
@@ -86,6 +99,17 @@ output "value" {
   precondition {
     condition     = can(regex("^arn:[a-z-]+:iam::\\d{12}:role/", local.yaml.glue.role))
     error_message = "lakehouse.yaml: glue.role is ${local.yaml.glue.role}; it must be the ARN of an IAM role."
+  }
+
+  precondition {
+    condition     = local.fence_arn == null || can(regex("^arn:${local.partition}:iam::${local.account}:role/", local.fence_arn))
+    error_message = "lakehouse.yaml: dbt.fence_role is ${coalesce(local.fence_arn, "null")}; it must be the ARN of an IAM role of account ${local.account}, which glue.role is of."
+  }
+
+  # One role for both would fence nothing in, or let a job do too little.
+  precondition {
+    condition     = local.fence_arn == null || !contains([local.yaml.glue.role, "arn:${local.partition}:iam::${local.account}:role${local.role_path}${local.name}-dbt"], coalesce(local.fence_arn, "none"))
+    error_message = "lakehouse.yaml: dbt.fence_role is ${coalesce(local.fence_arn, "null")}, which is the role of a job or of dbt itself: give it a name of its own, such as ${local.name}-dbt-fence."
   }
 
   precondition {

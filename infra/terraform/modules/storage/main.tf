@@ -3,13 +3,15 @@
 locals {
   zones = var.lakehouse.zones
   made  = toset([for name, zone in local.zones : zone.bucket if !contains(var.existing_zones, name)])
-  # What may go by itself. Data zones keep everything but versions that were replaced.
-  expiring = {
-    for name, days in { results = var.results_expire_after_days } : local.zones[name].bucket => { prefix = local.zones[name].prefix, days = days }
-    if contains(local.made, local.zones[name].bucket)
-  }
-  # What a killed load left: the next load of the month removes it, this the ones that never come.
-  staging = { for zone in [local.zones.cleaned] : zone.bucket => "${zone.prefix}_staging/" if contains(local.made, zone.bucket) }
+  # What may go by itself. Data zones keep everything but versions that were replaced, and these:
+  # - staging: what a killed load left. The next load of the month removes it, this the ones that never come.
+  # - attempts: what is known of builds under the gate. Never the rest of the curated zone: published tables lie among
+  #   generations/ and roots/, publications/ is the history, and `lakehouse sweep` alone knows what of them is free.
+  expiring = { for id, rule in {
+    results  = { zone = local.zones.results, folder = "", days = var.results_expire_after_days }
+    staging  = { zone = local.zones.cleaned, folder = "_staging/", days = 7 }
+    attempts = { zone = local.zones.curated, folder = var.lakehouse.folders.attempts, days = var.attempts_expire_after_days }
+  } : id => merge(rule, { bucket = rule.zone.bucket, prefix = "${rule.zone.prefix}${rule.folder}" }) if contains(local.made, rule.zone.bucket) }
 }
 
 resource "aws_s3_bucket" "zone" {
@@ -126,10 +128,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "zone" {
   }
 
   dynamic "rule" {
-    for_each = try([local.expiring[each.key]], [])
+    for_each = { for id, rule in local.expiring : id => rule if rule.bucket == each.key }
 
     content {
-      id     = "results"
+      id     = rule.key
       status = "Enabled"
 
       filter {
@@ -138,23 +140,6 @@ resource "aws_s3_bucket_lifecycle_configuration" "zone" {
 
       expiration {
         days = rule.value.days
-      }
-    }
-  }
-
-  dynamic "rule" {
-    for_each = try([local.staging[each.key]], [])
-
-    content {
-      id     = "staging"
-      status = "Enabled"
-
-      filter {
-        prefix = rule.value
-      }
-
-      expiration {
-        days = 7
       }
     }
   }

@@ -23,6 +23,10 @@ variable "results_expire_after_days" {
   type = number
 }
 
+variable "attempts_expire_after_days" {
+  type = number
+}
+
 variable "old_versions_expire_after_days" {
   type = number
 }
