@@ -31,6 +31,7 @@ from airflow_lakehouse_provider.operators.job_arguments import checked_seconds
 from airflow_lakehouse_provider.operators.task_run import RunSettings
 from airflow_lakehouse_provider.triggers import events
 from airflow_lakehouse_provider.triggers.events import EventError
+from airflow_lakehouse_provider.values import parse_names
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -85,6 +86,11 @@ class DbtAthenaOperator(BaseOperator):
     :param partitions: of a build with audit: the partitions that it may touch, an expression of Glue's GetPartitions;
         the publication refuses others
     :param direct: of a build with audit: selectors of nodes that are left out, to be built by a task without audit
+    :param empty: of a build with audit: the unit has no rows: the partitions that it owns (``partitions``) are removed
+    :param accept: of a test with audit: tests that may fail this once, by name or unique id, a list or text with
+        spaces between: the task then succeeds with a warning; PublishOperator needs the same, with a reason
+    :param skip_unchanged_days: of a build with audit: skip the task if the unit was published from the same project
+        within so many days, and its tables are as they were published
     :param emit_model_assets: whether each model that was built gets an asset event (dataset on Airflow 2)
     :param glue_job_name: a Glue job of ``glue_scripts/run_dbt.py`` that dbt runs in, instead of on the worker
     :param job_poll_interval: seconds between polls of the Glue job run
@@ -125,6 +131,9 @@ class DbtAthenaOperator(BaseOperator):
         "fence",
         "partitions",
         "direct",
+        "empty",
+        "accept",
+        "skip_unchanged_days",
         "glue_job_name",
         "job_poll_interval",
         "aws_conn_id",
@@ -164,6 +173,9 @@ class DbtAthenaOperator(BaseOperator):
         fence: str | bool | None = None,
         partitions: str | None = None,
         direct: str | Sequence[str] | None = None,
+        empty: bool | str = False,
+        accept: str | Sequence[str] | None = None,
+        skip_unchanged_days: float | str | None = None,
         emit_model_assets: bool = False,
         glue_job_name: str | None = None,
         job_poll_interval: float | str = 30,
@@ -200,6 +212,9 @@ class DbtAthenaOperator(BaseOperator):
         self.fence = fence
         self.partitions = partitions
         self.direct = direct
+        self.empty = empty
+        self.accept = accept
+        self.skip_unchanged_days = skip_unchanged_days
         self._gated = audit is not None
         self.emit_model_assets = emit_model_assets
         self.glue_job_name = glue_job_name
@@ -320,6 +335,11 @@ class DbtAthenaOperator(BaseOperator):
 
     def _end(self, context: Context, access: AwsAccess) -> dict[str, Any]:
         assert self._verdict is not None
-        settings = dbt_end.EndSettings(self.log, lambda links: store_addresses(self, context, links), self._alias)
+        settings = dbt_end.EndSettings(
+            self.log,
+            lambda links: store_addresses(self, context, links),
+            self._alias,
+            parse_names("accept", self.accept),
+        )
         place = {"region": access.region or "", "partition": access.partition}
         return dbt_end.end_task(settings, context, self._verdict, **place)

@@ -11,7 +11,7 @@ from airflow_lakehouse_provider.dbt.commands import DbtArguments
 from airflow_lakehouse_provider.dbt.gate.fence import PROFILE_CREDENTIALS
 from airflow_lakehouse_provider.dbt.gate.request import BUILDS, REFUSED_FLAGS, TESTS, GateRequest
 from airflow_lakehouse_provider.publishing.names import PublishingError, check_unit
-from airflow_lakehouse_provider.values import ArgumentError
+from airflow_lakehouse_provider.values import ArgumentError, parse_flag
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -31,7 +31,7 @@ def gate_request(
     """
     audit, command = settings.audit, arguments.command
     if audit is None:
-        for name in ("partitions", "direct"):
+        for name in ("partitions", "direct", "empty", "accept", "skip_unchanged_days"):
             if getattr(settings, name):
                 raise ArgumentError(f"{name} goes with audit, and audit is not given")
         return None
@@ -79,6 +79,8 @@ def gate_request(
         compare=compare,
         scope=_scope(settings.partitions),
         direct=direct,
+        empty=_empty(settings, tests),
+        unchanged_days=_days(settings.skip_unchanged_days, tests),
         run=_run(context),
         session=_session(context),
         partition=partition,
@@ -137,6 +139,32 @@ def _direct(direct: Any) -> tuple[str, ...]:
     if any(word.startswith("-") for word in words):
         raise ArgumentError(f"direct holds {direct!r}: a selector does not begin with '-'")
     return words
+
+
+def _empty(settings: DbtSettings, tests: bool) -> bool:
+    empty = parse_flag("empty", settings.empty)
+    if empty and tests:
+        raise ArgumentError("empty goes with a build; command is 'test'")
+    if empty and not settings.partitions:
+        raise ArgumentError(
+            "empty is True, and partitions is not given: name the partitions that the unit owns, so that they can be "
+            'removed, such as partitions="year = 2024 and month = 5"'
+        )
+    return empty
+
+
+def _days(value: Any, tests: bool) -> float | None:
+    if value is None or value == "":
+        return None
+    if tests:
+        raise ArgumentError("skip_unchanged_days goes with a build; command is 'test'")
+    try:
+        days = float(value)
+    except (TypeError, ValueError):
+        days = 0.0
+    if isinstance(value, bool) or not 0 < days < 10_000:
+        raise ArgumentError(f"skip_unchanged_days must be a number of days above 0, not {value!r}")
+    return days
 
 
 def _scope(partitions: Any) -> str | None:

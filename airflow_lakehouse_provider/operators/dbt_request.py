@@ -55,6 +55,9 @@ class DbtSettings:
     fence: str | bool | None = None
     partitions: str | None = None
     direct: str | Sequence[str] | None = None
+    empty: bool | str = False
+    accept: str | Sequence[str] | None = None
+    skip_unchanged_days: float | str | None = None
 
 
 def make_request(settings: DbtSettings, context: Context, access: AwsAccess) -> DbtRequest:

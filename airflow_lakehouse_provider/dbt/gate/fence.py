@@ -48,11 +48,8 @@ def session_policy(partition: str, prefixes: Sequence[str], databases: Sequence[
         if _WILD.search(prefix):
             raise GateRefused(f"{prefix!r} holds '*', '?' or '$', which IAM would not read as themselves: rename it")
         bucket, key = split_s3_uri(prefix)
-        objects.append(f"arn:{partition}:s3:::{bucket}/{key.rstrip('/')}/*" if key.strip("/") else "")
-        if not objects[-1]:
-            raise GateRefused(
-                f"{prefix!r} is a whole bucket, and the fence would not keep dbt from anything in it: name a prefix"
-            )
+        folder = f"{key.strip('/')}/" if key.strip("/") else ""
+        objects.append(f"arn:{partition}:s3:::{bucket}/{folder}*")
     statements = [
         {"Effect": "Allow", "Action": _READS, "Resource": "*"},
         {"Effect": "Allow", "Action": _S3_WRITES, "Resource": sorted(set(objects))},

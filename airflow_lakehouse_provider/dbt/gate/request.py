@@ -34,6 +34,8 @@ class GateRequest:
     :ivar compare: whether production's files are compared before and after
     :ivar scope: the partitions that the attempt may touch, an expression of Glue's
     :ivar direct: selectors of nodes that are not built under the gate
+    :ivar empty: the unit has no rows
+    :ivar unchanged_days: the build is left out if the unit was published from the same project within so many days
     :ivar run: the DAG run and try, as a person reads them
     :ivar session: name of the role's session
     :ivar partition: of ARNs: aws, aws-cn, aws-us-gov
@@ -48,6 +50,8 @@ class GateRequest:
     compare: bool = False
     scope: str | None = None
     direct: tuple[str, ...] = ()
+    empty: bool = False
+    unchanged_days: float | None = None
     run: str = ""
     session: str = "dbt"
     partition: str = "aws"

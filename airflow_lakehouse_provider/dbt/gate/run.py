@@ -42,14 +42,17 @@ from airflow_lakehouse_provider.publishing.attempt import (
     now,
 )
 from airflow_lakehouse_provider.publishing.catalogue import Catalogue
-from airflow_lakehouse_provider.publishing.clone import clone
+from airflow_lakehouse_provider.publishing.clone import clone, forget_scope
 from airflow_lakehouse_provider.publishing.names import Places, new_audit
+from airflow_lakehouse_provider.publishing.publish import unchanged
+from airflow_lakehouse_provider.publishing.record import History, Publication
+from airflow_lakehouse_provider.publishing.table import make_table
 from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 # Databases in which the tests of a project keep their failures: one by dbt's default, and the policy has room for few.
 _MOST_KEPT = 3
 # Members of the task's result
-ATTEMPT_KEY, AUDIT_KEY = "attempt", "audit"
+ATTEMPT_KEY, AUDIT_KEY, UNCHANGED_KEY = "attempt", "audit", "unchanged"
 
 Conclude = Callable[[DbtStage, int, Invocation], DbtVerdict]
 
@@ -102,6 +105,12 @@ class GatedBuild:
     def __call__(self, stage: DbtStage, conclude: Conclude) -> DbtVerdict:
         """Judge the project, clone production, build, and record the attempt."""
         gate, audit = self._gate, self._audit
+        if (known := self._unchanged_publication(stage)) is not None:
+            message = (
+                f"{known.label} was built from the same project, and is younger than {gate.unchanged_days:g} days."
+            )
+            result = {"command": self._arguments.command, "success": True, "nodes": [], "counts": {}, "failures": []}
+            return DbtVerdict(SUCCESS, message, {**result, ATTEMPT_KEY: None, AUDIT_KEY: None, UNCHANGED_KEY: True})
         parsing.prepare(stage)
         content = parsing.audit_profiles(self._request.profiles or {}, audit, self._files)
         profiles = write_profiles(stage.path / "audit", content)
@@ -123,6 +132,8 @@ class GatedBuild:
             code=stage.project.fingerprint(),
             run=gate.run,
             scope=gate.scope,
+            unchanged_days=gate.unchanged_days,
+            empty=gate.empty,
             databases=decision.databases,
         )
         uri = store.claim(attempt)
@@ -139,6 +150,12 @@ class GatedBuild:
             if not ended:
                 marker.finish(s3, uri, state=FAILED)
         return replace(verdict, result={**verdict.result, ATTEMPT_KEY: uri, AUDIT_KEY: audit}, models=[])
+
+    def _unchanged_publication(self, stage: DbtStage) -> Publication | None:
+        """Return the publication that makes this build unnecessary; None where there is none."""
+        gate = self._gate
+        glue, history = Catalogue(self._aws.client("glue")), History(self._aws.client("s3"), self._places)
+        return unchanged(glue, history, str(gate.unit), stage.project.fingerprint(), gate.unchanged_days)
 
     def _clone(self, store: AttemptStore, uri: str, glue: Catalogue, attempt: AuditAttempt) -> None:
         try:
@@ -195,6 +212,8 @@ class GatedBuild:
         parsing.audit_parse_cache(stage, self._audit).keep(stage.target)
         self._keep(stage, state, statements, uri)
         succeeded = verdict.status == SUCCESS
+        if succeeded and gate.empty:
+            forget_scope(Catalogue(self._aws.client("glue")), store.read(uri))
         ended = marker.finish(s3, uri, state=BUILT if succeeded else FAILED, built=built, rows=rows)
         if ended is None:
             raise AttemptLost(
@@ -292,11 +311,25 @@ class GatedTest:
         gate = self._result(stage, verdict)
         if gate is not None:
             self._store.change(self._uri, gate=gate)
+            if gate.status != PASSED:
+                history = History(self._aws.client("s3"), self._store.places)
+                history.record_gate(attempt, gate, self._gate.run)
+                make_table(Catalogue(self._aws.client("glue")), self._gate.schema, history.places)
         result = {**verdict.result, ATTEMPT_KEY: self._uri, AUDIT_KEY: attempt.audit}
         message = verdict.message
         if verdict.status != SUCCESS:
-            message += f"\nUnit {attempt.unit}, audit schema {attempt.audit}: production is unchanged."
+            message += self._what_now(attempt)
         return replace(verdict, message=message, result=result)
+
+    def _what_now(self, attempt: AuditAttempt) -> str:
+        """Return what a person who is woken by a failed gate needs: what is public, and the two commands."""
+        published = History(self._aws.client("s3"), self._store.places).published(attempt.unit)
+        public = f"generation {published[-1].generation}" if published else "it was never published"
+        return (
+            f"\nUnit {attempt.unit}, audit schema {attempt.audit}: production is unchanged, {public}. "
+            f"`lakehouse history --month {attempt.unit}` lists its generations; `lakehouse publish --month "
+            f"{attempt.unit} --accept TEST --reason TEXT` publishes it all the same."
+        )
 
     def _read(self) -> AuditAttempt:
         uri, store = self._uri, self._store

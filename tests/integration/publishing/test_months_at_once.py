@@ -71,8 +71,7 @@ def test_a_month_that_read_one_that_was_removed_since_is_built_again(lake):
     for month in (1, 2):
         lake.publisher().publish(build(lake, month, f"year = 2024 and month = {month}"))
     third, apart = build(lake, 3, "amount > 0"), build(lake, 4, "year = 2024 and month = 4")
-    empty = lake.end(lake.begin("2024-02", "facts", scope="year = 2024 and month = 2"))
-    lake.publisher().publish(empty, empty=True)
+    lake.publisher().publish(lake.emptied("2024-02", "year = 2024 and month = 2"))
     with pytest.raises(Moved) as raised:
         lake.publisher().publish(third)
     assert raised.value.nodes == ("model.p.running",)

@@ -61,14 +61,6 @@ def test_accepted_tests_come_as_text_from_the_runs_parameters(execute, lake):
 
 
 @pytest.mark.slow
-def test_an_empty_unit_by_a_template(execute, lake):
-    lake.publish_month(1, [1])
-    uri = lake.end(lake.begin("2024-01", "facts", scope="year = 2024 and month = 1"))
-    execute(PublishOperator, attempt=uri, empty="True")
-    assert lake.facts() == []
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -77,7 +69,6 @@ def test_an_empty_unit_by_a_template(execute, lake):
         ({"attempt": "s3://b/attempts/x__audit_000000000000/attempt.json"}, "there is no attempt at|NoSuchBucket"),
         ({"attempt": "s3://b/attempts/x/attempt.json", "accept": 3, "reason": "x"}, "accept must be a list of names"),
         ({"attempt": "s3://b/attempts/x/attempt.json", "accept": "a"}, "the two go together"),
-        ({"attempt": "s3://b/attempts/x/attempt.json", "empty": "maybe"}, "empty"),
     ],
 )
 def test_arguments_that_cannot_be_used_fail_without_a_retry(execute, lake, arguments, message):

@@ -107,8 +107,7 @@ def test_an_empty_month_loses_its_partition(lake):
     scope = "year = 2024 and month = 2"
     lake.publish_month(1, [1])
     lake.publish_month(2, [2, 2])
-    uri = lake.end(lake.begin("2024-02", "facts", scope=scope))
-    published = lake.publisher().publish(uri, empty=True)
+    published = lake.publisher().publish(lake.emptied("2024-02", scope))
     assert lake.facts() == [(1, 1, 1)]
     assert [step.values for step in published.plan] == [None, ("2024", "2")]
 
@@ -116,9 +115,8 @@ def test_an_empty_month_loses_its_partition(lake):
 @pytest.mark.slow
 def test_an_empty_month_needs_the_partitions_that_it_owns(lake):
     lake.publish_month(2, [2])
-    uri = lake.end(lake.begin("2024-02", "facts"))
     with pytest.raises(PublishingError, match="is empty, and partitions is not given"):
-        lake.publisher().publish(uri, empty=True)
+        lake.emptied("2024-02", "")
 
 
 @pytest.mark.slow

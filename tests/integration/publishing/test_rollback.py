@@ -130,8 +130,7 @@ def test_what_cannot_come_back(lake, unit, to, message):
 @pytest.mark.slow
 def test_a_removed_month_comes_back(lake):
     lake.publish_month(1, [1, 1])
-    uri = lake.end(lake.begin("2024-01", "facts", scope="year = 2024 and month = 1"))
-    lake.publisher().publish(uri, empty=True)
+    lake.publisher().publish(lake.emptied("2024-01", "year = 2024 and month = 1"))
     assert lake.facts() == []
     lake.publisher().rollback("2024-01")
     assert lake.facts() == [(1, 2, 2)]

@@ -103,7 +103,11 @@ def test_places_of_results_and_a_work_group_that_has_tables_there():
     gate = GateRequest(schema="marts", data="s3://lake", staging="s3://results/dbt/")
     output = {"ResultConfiguration": {"OutputLocation": "s3://results/group/"}}
     assert results(Athena(), gate, None) == ["s3://results/dbt"]
-    assert results(Athena(configuration=output), gate, "dbt") == ["s3://results/dbt", "s3://results/group"]
+    assert results(Athena(configuration=output), gate, "dbt") == ["s3://results/dbt"]
+    without = GateRequest(schema="marts", data="s3://lake")
+    assert results(Athena(configuration=output), without, "dbt") == ["s3://results/group"]
+    with pytest.raises(GateRefused, match="query results lie at 's3://lake/', and production's tables under it"):
+        results(Athena(), GateRequest(schema="marts", data="s3://lake/data", staging="s3://lake/"), None)
     with pytest.raises(GateRefused, match=r"^work group 'dbt' enforces its location of results, s3://results/group/"):
         results(Athena(configuration=output | {"EnforceWorkGroupConfiguration": True}), gate, "dbt")
     with pytest.raises(GateRefused, match=r"^no place of query results is known: give s3_staging_dir"):
