@@ -77,8 +77,8 @@ class Dbt:
 
     :ivar glue_job: the Glue job of run_dbt.py; None where there is none
     :ivar connection: the Airflow connection of dbt on a worker, whose role may use Athena
-    :ivar pool: the Airflow pool in which runs of dbt take turns
-    :ivar fence_role: ARN of the role whose session a build under the gate gets; None where there is none
+    :ivar fence_role: ARN of the IAM role whose session dbt gets when it builds under the gate; None: production's files
+        are compared before and after
     """
 
     project: str
@@ -88,13 +88,17 @@ class Dbt:
     threads: int
     glue_job: str | None = None
     connection: str = "aws_default"
-    pool: str = "default_pool"
     fence_role: str | None = None
 
     @property
     def aws_conn_id(self) -> str:
         """The Airflow connection of the dbt tasks: in Glue, dbt has the job's role and the task only starts the job."""
         return self.connection if self.runs_in == "worker" else "aws_default"
+
+    @property
+    def fence(self) -> str | bool:
+        """The argument `fence` of a build under the gate."""
+        return self.fence_role or False
 
     @property
     def glue_job_name(self) -> str | None:
@@ -200,7 +204,6 @@ class Lakehouse:
                 threads=dbt.take("threads", _whole(1, 64), 4),
                 glue_job=dbt.take("glue_job", _or_none(_NAME), None),
                 connection=dbt.take("connection", _NAME, "aws_default"),
-                pool=dbt.take("pool", _NAME, "default_pool"),
                 fence_role=dbt.take("fence_role", _or_none(_ROLE), None),
             ),
             schedule=Schedule(
@@ -301,6 +304,9 @@ def _matching(pattern: str, meaning: str) -> Callable[[Any], str]:
 
 _ROLE = _matching(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of an IAM role")
 _NAME = _matching(r"[\w][\w .@/+=-]{0,254}", "a name of 1 to 255 letters, digits, '-', '_' and '.'")
+
+
+_ROLE = _matching(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of an IAM role")
 
 
 def _or_none(check: Callable[[Any], str]) -> Callable[[Any], str | None]:

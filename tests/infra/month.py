@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import json
 import os
 import threading
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 DBT = os.environ.get("LAKEHOUSE_DBT_EXECUTABLE") or str(Path(__file__).parents[2] / ".venv-dbt/bin/dbt")
 ROWS = 4000
+# Airflow's connection of dbt, publisher and sweeper; what is published together
+DBT_CONNECTION, UNIT = "aws_dbt", "2024-01"
 
 
 def lakehouse_yaml(terraform):
@@ -96,8 +100,49 @@ class Month:
         given = {"glue_job_name": self.lakehouse.dbt.glue_job, "job_poll_interval": 0.5, "deferrable": True, **more}
         return self._dbt(command, **given)
 
-    def _dbt(self, command, *, try_number=1, run_id="run", killed_when=None, **more):
-        """:param killed_when: on_kill is called as soon as it says so"""
+    def beside(self, run_id="run", *, in_glue=False, keep_failures=False):
+        """Build the month under the gate and test it; return the attempt's address."""
+        place = self.dbt_in_glue if in_glue else functools.partial(self.dbt, aws_conn_id=DBT_CONNECTION)
+        given = {"fence": self.lakehouse.dbt.fence_role, "selector": "gated_month", "run_id": run_id}
+        flags = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+        scope = "year = 2024 and month = 1"
+        built = place("build", audit=UNIT, partitions=scope, flags=flags, **given)
+        flags = ["--exclude-resource-type", "unit_test", *(["--store-failures"] if keep_failures else [])]
+        place("test", audit=built["attempt"], flags=flags, **given)
+        return built["attempt"]
+
+    def publish(self, attempt):
+        from airflow_lakehouse_provider import PublishOperator
+
+        group = self.lakehouse.athena.work_group
+        settings = {"work_group": group, "s3_staging_dir": f"{self.lakehouse.zones.results}/dbt/"}
+        return self._publishing(PublishOperator, attempt=attempt, **settings)
+
+    def rollback(self):
+        from airflow_lakehouse_provider import RollbackOperator
+
+        return self._publishing(RollbackOperator, unit=UNIT, s3_data_dir=self.lakehouse.zones.curated)
+
+    def sweep(self, *, hours_later, **settings):
+        """Sweep as SweepOperator does, so many hours later."""
+        from airflow_lakehouse_provider._airflow.connection import AwsConnection
+        from airflow_lakehouse_provider.publishing.names import Places
+        from airflow_lakehouse_provider.publishing.sweep import Sweeper, SweepSettings
+
+        glue, s3 = (AwsConnection(DBT_CONNECTION).client(service) for service in ("glue", "s3"))
+        later = datetime.now(timezone.utc) + timedelta(hours=hours_later)
+        wanted = SweepSettings((self.lakehouse.databases.marts,), **settings)
+        return Sweeper(glue, s3, Places(self.lakehouse.zones.curated), wanted, log=print, now=later).sweep()
+
+    def _publishing(self, operator, **arguments):
+        return _run(lambda: operator(task_id="publishing", aws_conn_id=DBT_CONNECTION, **arguments))
+
+    def _dbt(self, command, *, try_number=1, run_id="run", killed_when=None, before_resuming=None, **more):
+        """Run dbt as a task does.
+
+        :param killed_when: on_kill is called as soon as it says so
+        :param before_resuming: of a deferred task: called when the triggerer's wait is over
+        """
         from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator
 
         lakehouse = self.lakehouse
@@ -118,7 +163,7 @@ class Month:
                 threading.Thread(target=_kill, args=(operator, killed_when), daemon=True).start()
             return operator
 
-        built = _run(make, try_number, run_id)
+        built = _run(make, try_number, run_id, before_resuming)
         assert built["success"]
         assert set(built["counts"]) <= {"success", "pass", "warn", "no-op"}
         return built
@@ -137,7 +182,7 @@ def _kill(operator, when):
     operator.on_kill()
 
 
-def _run(make, try_number=1, run_id="run"):
+def _run(make, try_number=1, run_id="run", before_resuming=None):
     """A task, as worker and triggerer carry it out."""
     from airflow_lakehouse_provider._airflow.compat import TaskDeferred
 
@@ -155,4 +200,7 @@ def _run(make, try_number=1, run_id="run"):
             async for event in trigger.run():
                 return json.loads(json.dumps(event.payload))
 
-        return getattr(make(), deferred.method_name)(context, event=asyncio.run(first()))
+        event = asyncio.run(first())
+        if before_resuming is not None:
+            before_resuming()
+        return getattr(make(), deferred.method_name)(context, event=event)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -19,11 +22,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.infra, pytest.mark.spark]
 
 ENFORCE_IAM = True
 ARN = "arn:aws:iam::123456789012:role/"
+MARTS = "nyc_taxi_marts"
 ROLES = {
     "airflow": "nyc-taxi-airflow",
     "glue_job": "nyc-taxi-glue",
     "crawler": "nyc-taxi-crawler",
     "dbt": "nyc-taxi-dbt",
+    "fence": "nyc-taxi-dbt-fence",
     "analyst": "nyc-taxi-analyst",
     "deployer": "nyc-taxi-deployer",
 }
@@ -158,8 +163,8 @@ def test_dbt_in_glue_by_the_same(month, local):
     assert denied(local) == []
 
 
-def test_a_month_once_more_changes_and_replaces(month, local):
-    """A rerun; a table whose columns are other than they were; rows that failed a test, kept."""
+def test_a_month_once_more_changes_and_replaces(month, local, terraform):
+    """A rerun; a table whose columns are other than they were; rows that failed a test, kept; models with ha."""
     glue = local.client("glue")
     table = glue.get_table(DatabaseName="nyc_taxi_cleaned", Name="trips")["Table"]
     wanted = ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")
@@ -174,11 +179,80 @@ def test_a_month_once_more_changes_and_replaces(month, local):
     month.clean()
     month.crawl()
     month.dbt("build", aws_conn_id="aws_dbt")
+    with other_project(terraform, "      +materialized: table\n", "      +materialized: table\n      +ha: true\n"):
+        for _ in range(6):  # of a table's versions four are kept
+            month.dbt("run", select="dim_vendor", aws_conn_id="aws_dbt")
     for _ in range(2):  # the second time in place of the first's tables
         month.dbt("test", select="dim_vendor dim_zone", flags=["--store-failures"], aws_conn_id="aws_dbt")
     # A second try that looks for what the first has left, and there is nothing.
     month.dbt("seed", try_number=2, run_id="another", aws_conn_id="aws_dbt")
     assert denied(local) == []
+
+
+@contextmanager
+def other_project(terraform, old, new):
+    """The copy's dbt project with another text in its dbt_project.yml."""
+    file = terraform.folder.parents[1] / "dbt_models" / "dbt_project.yml"
+    kept = file.read_text()
+    assert kept.count(old) == 1
+    file.write_text(kept.replace(old, new))
+    try:
+        yield
+    finally:
+        file.write_text(kept)
+
+
+def locations(local, table):
+    pages = local.client("glue").get_paginator("get_partitions").paginate(DatabaseName=MARTS, TableName=table)
+    return {each["StorageDescriptor"]["Location"] for page in pages for each in page["Partitions"]}
+
+
+def test_a_month_is_built_beside_production_and_published(month, local):
+    """Twice, in Glue and on a worker, then back to the first."""
+    before = locations(local, "fct_trips")
+    first = month.beside("in_glue", in_glue=True)
+    assert locations(local, "fct_trips") == before
+    assert month.publish(first)["generation"] == 1
+    (location,) = locations(local, "fct_trips")
+    assert location.startswith("s3://nyc-taxi-curated/generations/")
+    assert month.publish(month.beside("on_a_worker", keep_failures=True))["generation"] == 2
+    assert month.rollback()["restores"] == 1
+    assert locations(local, "fct_trips") == {location}
+    assert denied(local) == []
+
+
+def test_what_moved_since_it_was_read_is_told(month, local, caplog):
+    """Athena explains what was read, in dbt's role."""
+    from airflow_lakehouse_provider._airflow.compat import AirflowException
+
+    attempt = month.beside("moved")
+    month.dbt("run", select="dim_vendor", aws_conn_id="aws_dbt")
+    month.dbt("run", select="fct_trips", aws_conn_id="aws_dbt")
+    with pytest.raises(AirflowException, match=r"fct_trips changed since .* nothing was published"):
+        month.publish(attempt)
+    assert "EXPLAIN of a query failed" not in caplog.text
+    assert denied(local) == []
+
+
+def test_what_nobody_needs_is_swept(month, local):
+    """Also a temporary table of a run of dbt that was killed."""
+    glue = local.client("glue")
+    glue.create_table(DatabaseName=MARTS, TableInput={"Name": "fct_trips__dbt_tmp_1", "StorageDescriptor": {
+        "Location": "s3://nyc-taxi-curated/nyc_taxi_marts/tmp", "Columns": []}})  # fmt: skip
+    local.client("s3").put_object(Bucket="nyc-taxi-curated", Key="nyc_taxi_marts/tmp/1", Body=b"x")
+    swept = month.sweep(hours_later=48)
+    assert swept.databases
+    assert swept.tables == [f"{MARTS}.fct_trips__dbt_tmp_1"]
+    assert swept.files > 1
+    assert not audit_schemas(local)
+    month.dbt("test", select="fct_trips", aws_conn_id="aws_dbt")
+    assert denied(local) == []
+
+
+def audit_schemas(local):
+    pages = local.client("glue").get_paginator("get_databases").paginate()
+    names = [each["Name"] for page in pages for each in page["DatabaseList"]]
+    return [name for name in names if name.startswith(f"{MARTS}__audit_")]
 
 
 _MANY = ", ".join(f"UNNEST(sequence(1, 10000)) t{number}(x{number})" for number in range(4))
@@ -208,6 +282,73 @@ def test_what_is_killed_or_out_of_time_is_stopped(month, local, place):
         run()
     assert states() <= {"SUCCEEDED", "FAILED", "CANCELLED"}
     assert denied(local) == []
+
+
+def test_queries_that_a_stopped_job_run_left_are_stopped(month, local):
+    """By Airflow's role: the job run has ended, and with it whoever else could stop them."""
+    from airflow_lakehouse_provider._airflow.compat import AirflowException
+
+    athena, glue = local.client("athena"), local.client("glue")
+    group, job, found, left = month.lakehouse.athena.work_group, month.lakehouse.dbt.glue_job, [], []
+
+    def running():
+        ids = athena.list_query_executions(WorkGroup=group)["QueryExecutionIds"][:50]
+        queries = athena.batch_get_query_execution(QueryExecutionIds=ids)["QueryExecutions"]
+        return [each for each in queries if each["Status"]["State"] == "RUNNING"]
+
+    def stop():
+        while not (queries := running()):
+            time.sleep(0.2)
+        found.append(queries[0]["Query"])  # with dbt's comment, by which it is found
+        runs = [each["Id"] for each in glue.get_job_runs(JobName=job)["JobRuns"] if each["JobRunState"] == "RUNNING"]
+        glue.batch_stop_job_run(JobName=job, JobRunIds=runs)
+
+    def leave():
+        left.append(athena.start_query_execution(QueryString=found[0], WorkGroup=group)["QueryExecutionId"])
+        while left[0] not in [each["QueryExecutionId"] for each in running()]:
+            time.sleep(0.2)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    with pytest.raises(AirflowException) as failed:
+        month.dbt_in_glue("show", run_id="left", before_resuming=leave, **FOREVER)
+    stopping.join()
+    assert f"Athena queries stopped: {left[0]}" in str(failed.value)
+    assert not running()
+    assert denied(local) == []
+
+
+def test_the_fence_is_taken_by_dbts_role_alone(session):
+    airflow = ("airflow-host", "nyc-taxi-airflow")
+    session(*airflow, "nyc-taxi-dbt", "nyc-taxi-dbt-fence")
+    for others in (("admin",), ("ada",), airflow):
+        with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
+            session(*others, "nyc-taxi-dbt-fence")
+
+
+def test_the_fence_writes_nowhere_but_beside_production(local, session):
+    """The role alone, without the policy of the operator's session."""
+    fence = session("airflow-host", "nyc-taxi-airflow", "nyc-taxi-dbt", "nyc-taxi-dbt-fence")
+    s3, glue = local.client("s3", fence), local.client("glue", fence)
+    (trips,) = locations(local, "fct_trips")
+    keys = [each["Key"] for each in local.client("s3").list_objects_v2(Bucket="nyc-taxi-curated")["Contents"]]
+    table = glue.get_table(DatabaseName=MARTS, Name="fct_trips")["Table"]
+    changed = {name: table[name] for name in ("Name", "TableType", "PartitionKeys", "StorageDescriptor")}
+    published = next(key for key in keys if key.startswith("publications/"))
+    curated = {"Bucket": "nyc-taxi-curated"}
+    for refused, lacks in (
+        (lambda: s3.put_object(**curated, Key="nyc_taxi_marts/mine", Body=b"x"), "s3:PutObject"),
+        (lambda: s3.put_object(**curated, Key="attempts/mine", Body=b"x"), "s3:PutObject"),
+        (lambda: s3.put_object(**curated, Key=published, Body=b"x"), "s3:PutObject"),
+        (lambda: s3.delete_object(**curated, Key=published), "s3:DeleteObject"),
+        (lambda: s3.put_object(Bucket="nyc-taxi-cleaned", Key="trips/mine", Body=b"x"), "s3:PutObject"),
+        (lambda: glue.update_table(DatabaseName=MARTS, TableInput=changed), "glue:UpdateTable"),
+        (lambda: glue.delete_table(DatabaseName=MARTS, Name="fct_trips"), "glue:DeleteTable"),
+        (lambda: glue.create_database(DatabaseInput={"Name": f"{MARTS}_mine"}), "glue:CreateDatabase"),
+    ):
+        with pytest.raises(ClientError, match=f"not authorized to perform: {lacks}"):
+            refused()
+    assert locations(local, "fct_trips") == {trips}
 
 
 class Analyst:
@@ -248,8 +389,17 @@ def test_analysts_read_the_marts_and_nothing_else(local, session):
         state, message = analyst.query(f"SELECT count(*) FROM nyc_taxi_marts.{table}")
         assert state == "SUCCEEDED", message
     analyst.look_and_stop()
+    glue, audit = local.client("glue"), f"{MARTS}__audit_0123456789ab"
+    glue.create_database(DatabaseInput={"Name": audit})
+    dimension = glue.get_table(DatabaseName=MARTS, Name="dim_vendor")["Table"]
+    copied = {name: dimension[name] for name in ("Name", "TableType", "Parameters", "StorageDescriptor")}
+    glue.create_table(DatabaseName=audit, TableInput=copied)
     before = len(denied(local))
+    for refused in (partial(analyst.glue.get_tables, DatabaseName=audit), analyst.glue.get_databases):
+        with pytest.raises(ClientError, match="not authorized to perform: glue:Get"):
+            refused()
     for forbidden, lacks in (
+        (f"SELECT count(*) FROM {audit}.dim_vendor", "glue:GetTable"),
         ("SELECT count(*) FROM nyc_taxi_cleaned.trips", "glue:GetTable"),
         ("SELECT count(*) FROM nyc_taxi_cleaned.quarantine_trips", "glue:GetTable"),
         (f"DROP TABLE nyc_taxi_marts.{facts[0]}", "glue:DeleteTable"),
@@ -310,6 +460,8 @@ def _less(document, sid):
         ("glue_job", "WriteCleaned", "clean", r"s3:\w+ on resource: \S*arn:aws:s3:::nyc-taxi-cleaned/"),
         ("crawler", "ReadFolders", "crawl", r"s3:GetObject on resource: \S*arn:aws:s3:::nyc-taxi-cleaned/"),
         ("dbt", "OwnCurated", "dbt", r"s3:\w+ on resource: \S*arn:aws:s3:::nyc-taxi-curated/"),
+        ("dbt", "Fence", "beside", r"sts:AssumeRole on resource: arn:aws:iam::\d+:role/nyc-taxi-dbt-fence"),
+        ("fence", "WriteGenerations", "beside", r"s3:\w+ on resource: \S*arn:aws:s3:::nyc-taxi-curated/generations/"),
     ],
 )
 def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without, role, sid, task, lacked):
@@ -317,12 +469,16 @@ def test_an_access_that_is_missing_is_told_by_the_operator(month, local, without
     from airflow_lakehouse_provider._airflow.compat import AirflowException
 
     def objects(bucket):
-        return {each["Key"] for each in local.client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+        pages = local.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        keys = {each["Key"] for page in pages for each in page["Contents"]}
+        # Documents of builds stay, also of those that failed.
+        return {key for key in keys if not key.startswith("attempts/")}
 
     run = {
         "clean": month.clean,
         "crawl": month.crawl,
         "dbt": lambda: month.dbt("run", select="fct_trips", aws_conn_id="aws_dbt"),
+        "beside": lambda: month.beside(f"without_{sid}", in_glue=False),
     }[task]
     before = objects("nyc-taxi-cleaned"), objects("nyc-taxi-curated")
     without(ROLES[role], sid)

@@ -104,6 +104,13 @@ def test_the_gates_shares_are_the_dbt_projects_vars_with_its_defaults(content, r
     assert Lakehouse.from_mapping(content).gate.dbt_vars == {**defaults, "rows_of_replaced": 1.0, "daily_rows": False}
 
 
+@pytest.mark.parametrize(
+    ("value", "role"), [("arn:aws:iam::123456789012:role/x/fence",) * 2, (None, None), (..., None)]
+)
+def test_the_fence_may_be_left_out(content, value, role):
+    assert Lakehouse.from_mapping(changed(content, "dbt.fence_role", value)).dbt.fence_role == role
+
+
 def test_a_typo_in_a_required_key_is_guessed(content):
     content["glue"]["crawller"] = content["glue"].pop("crawler")
     with pytest.raises(LakehouseConfigError, match=r"glue.crawler is missing \(there is 'crawller': a typo\?\)"):
@@ -125,10 +132,3 @@ def test_a_file_that_cannot_be_read_or_parsed_is_named(tmp_path):
 def test_in_glue_dbt_has_the_jobs_role_and_no_connection(place, connection):
     dbt = Dbt("/p", "prod", place, "dbt", 4, glue_job="run-dbt", connection="aws_dbt")
     assert dbt.aws_conn_id == connection
-
-
-@pytest.mark.parametrize(
-    ("value", "role"), [("arn:aws:iam::123456789012:role/x/fence",) * 2, (None, None), (..., None)]
-)
-def test_the_fence_may_be_left_out(content, value, role):
-    assert Lakehouse.from_mapping(changed(content, "dbt.fence_role", value)).dbt.fence_role == role

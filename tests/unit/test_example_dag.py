@@ -45,9 +45,16 @@ def test_the_steps_follow_each_other(module):
         "yellow.raw_file": [],
         "yellow.clean": ["yellow.raw_file"],
         "catalogue": ["yellow.clean"],
-        "dbt_run": ["catalogue"],
-        "dbt_test": ["dbt_run"],
+        "reference.dbt_build": ["catalogue"],
+        "reference.dbt_test": ["reference.dbt_build"],
+        "reference.publish": ["reference.dbt_build", "reference.dbt_test"],
+        "dbt_build": ["reference.publish"],
+        "dbt_test": ["dbt_build"],
+        "publish": ["dbt_build", "dbt_test"],
+        "load_quality": ["publish"],
     }
+    # Seeds and dimensions are skipped when they are as they were.
+    assert module.dag.get_task("dbt_build").trigger_rule == "none_failed"
 
 
 def test_each_service_is_a_load_of_its_own_and_one_crawl_covers_both(tmp_path):
@@ -90,9 +97,18 @@ def test_waiting_holds_no_worker(module):
         assert module.dag.get_task(task_id).deferrable is True
 
 
-def test_months_side_by_side_take_turns_in_dbt(module):
-    assert module.dag.get_task("dbt_run").pool == "lakehouse_dbt"
-    assert module.dag.get_task("dbt_test").pool == "default_pool"
+def test_a_month_is_built_apart_and_published_after_its_tests(module):
+    build, test, publish = (module.dag.get_task(name) for name in ("dbt_build", "dbt_test", "publish"))
+    assert build.audit == "{{ month() }}"
+    assert build.fence == test.fence == module.lakehouse.dbt.fence_role
+    assert test.audit == publish.attempt
+    assert build.partitions == "year = {{ month().year }} and month = {{ month().month }}"
+    assert build.pool == "default_pool"
+
+
+@pytest.mark.parametrize(("kept", "empty"), [([0], True), ([0, 0], True), ([0, 5], False), ([7], False)])
+def test_a_month_without_a_kept_row_is_published_as_empty(module, kept, empty):
+    assert module.kept_nothing([{"report": {"rows_kept": rows}} for rows in kept]) is empty
 
 
 def test_a_failure_is_logged_with_what_to_do(module, caplog):
