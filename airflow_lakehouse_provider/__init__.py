@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_lakehouse_provider.config import Lakehouse as Lakehouse
     from airflow_lakehouse_provider.month import Month as Month
     from airflow_lakehouse_provider.operators.dbt import DbtAthenaOperator as DbtAthenaOperator
+    from airflow_lakehouse_provider.operators.gated_dbt import gated_dbt as gated_dbt
     from airflow_lakehouse_provider.operators.glue import GlueMonthlyJobOperator as GlueMonthlyJobOperator
     from airflow_lakehouse_provider.operators.publish import PublishOperator as PublishOperator
     from airflow_lakehouse_provider.operators.publish import RollbackOperator as RollbackOperator
@@ -26,6 +27,7 @@ _HOMES = {
     "GlueMonthlyJobOperator": "operators.glue",
     "Lakehouse": "config",
     "Month": "month",
+    "gated_dbt": "operators.gated_dbt",
     "PublishOperator": "operators.publish",
     "RollbackOperator": "operators.publish",
     "SweepOperator": "operators.publish",

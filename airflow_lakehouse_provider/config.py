@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,8 +77,8 @@ class Dbt:
 
     :ivar glue_job: the Glue job of run_dbt.py; None where there is none
     :ivar connection: the Airflow connection of dbt on a worker, whose role may use Athena
-    :ivar pool: the Airflow pool in which runs of dbt take turns
-    :ivar fence_role: ARN of the role whose session a build under the gate gets; None where there is none
+    :ivar fence_role: ARN of the IAM role whose session dbt gets when it builds under the gate; None: production's files
+        are compared before and after
     """
 
     project: str
@@ -88,7 +88,6 @@ class Dbt:
     threads: int
     glue_job: str | None = None
     connection: str = "aws_default"
-    pool: str = "default_pool"
     fence_role: str | None = None
 
     @property
@@ -97,9 +96,35 @@ class Dbt:
         return self.connection if self.runs_in == "worker" else "aws_default"
 
     @property
+    def fence(self) -> str | bool:
+        """The argument `fence` of a build under the gate."""
+        return self.fence_role or False
+
+    @property
     def glue_job_name(self) -> str | None:
         """The Glue job that dbt runs in; None when it runs on the worker."""
         return self.glue_job if self.runs_in == "glue" else None
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """The gate's limits for the rows of a month, beside the dbt project's own tests. Shares are numbers from 0 to 1.
+
+    :ivar rows_of_replaced: least share of the rows that the month has in public; with fewer at all, it warns
+    :ivar rows_of_neighbours: least share of the median of up to three months on each side
+    :ivar daily_rows: whether every day of the month must have rows
+    :ivar late_rows: share of a month's rows that may have come in other months' files before the gate warns
+    """
+
+    rows_of_replaced: float = 0.9
+    rows_of_neighbours: float = 0.5
+    daily_rows: bool = True
+    late_rows: float = 0.01
+
+    @property
+    def dbt_vars(self) -> dict[str, float | bool]:
+        """The vars of the dbt project, which have these names."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -130,6 +155,7 @@ class Lakehouse:
     dbt: Dbt
     schedule: Schedule
     poll_seconds: float
+    gate: GateSettings = GateSettings()
 
     @classmethod
     def load(cls, path: str | Path) -> Lakehouse:
@@ -152,6 +178,7 @@ class Lakehouse:
         zones, databases, glue, athena, dbt, schedule = (
             top.section(name) for name in ("zones", "databases", "glue", "athena", "dbt", "schedule")
         )
+        gate = top.section("gate", needed=False)
         lakehouse = cls(
             region=top.take("region", _matching(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as us-east-1")),
             services=top.take("services", _services),
@@ -177,7 +204,6 @@ class Lakehouse:
                 threads=dbt.take("threads", _whole(1, 64), 4),
                 glue_job=dbt.take("glue_job", _or_none(_NAME), None),
                 connection=dbt.take("connection", _NAME, "aws_default"),
-                pool=dbt.take("pool", _NAME, "default_pool"),
                 fence_role=dbt.take("fence_role", _or_none(_ROLE), None),
             ),
             schedule=Schedule(
@@ -188,8 +214,14 @@ class Lakehouse:
                 retries=schedule.take("retries", _whole(0, 100), 2),
             ),
             poll_seconds=top.take("poll_seconds", _seconds, 30.0),
+            gate=GateSettings(
+                rows_of_replaced=gate.take("rows_of_replaced", _share, GateSettings.rows_of_replaced),
+                rows_of_neighbours=gate.take("rows_of_neighbours", _share, GateSettings.rows_of_neighbours),
+                daily_rows=gate.take("daily_rows", _flag, GateSettings.daily_rows),
+                late_rows=gate.take("late_rows", _share, GateSettings.late_rows),
+            ),
         )
-        for section in (top, zones, databases, glue, athena, dbt, schedule):
+        for section in (top, zones, databases, glue, athena, dbt, schedule, gate):
             section.nothing_left()
         if lakehouse.databases.cleaned == lakehouse.databases.marts:
             raise LakehouseConfigError(
@@ -227,8 +259,10 @@ class _Section:
         self._content, self._where, self._path = content, where, path
         self._read: list[str] = []
 
-    def section(self, key: str) -> _Section:
+    def section(self, key: str, *, needed: bool = True) -> _Section:
         self._read.append(key)
+        if key not in self._content and not needed:
+            return _Section({}, self._where, self._name(key))
         if key not in self._content:
             raise LakehouseConfigError(f"{self._where}: {self._name(key)} is missing{self._near(key)}")
         return _Section(self._content[key], self._where, self._name(key))
@@ -272,6 +306,9 @@ _ROLE = _matching(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of an IAM role"
 _NAME = _matching(r"[\w][\w .@/+=-]{0,254}", "a name of 1 to 255 letters, digits, '-', '_' and '.'")
 
 
+_ROLE = _matching(r"arn:aws[\w-]*:iam::\d{12}:role/.+", "the ARN of an IAM role")
+
+
 def _or_none(check: Callable[[Any], str]) -> Callable[[Any], str | None]:
     return lambda value: None if value is None else check(value)
 
@@ -304,6 +341,12 @@ def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
     return value
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError("a share from 0 to 1, such as 0.9")
+    return float(value)
 
 
 def _seconds(value: Any) -> float:

@@ -15,6 +15,7 @@ class LakehouseError(Exception):
         LakehouseError
             ArgumentError           an argument of an operator cannot be used
             ArtifactError           a file that dbt wrote cannot be read
+            AttemptLost             another try of the task has taken over
             AwsFailure              AWS refuses a call, and a repetition does not help
                 ActiveRun           another task's run of the unit is active
                 BadRequest          AWS refuses a request that can never succeed
@@ -23,7 +24,9 @@ class LakehouseError(Exception):
             DemoError               the demo cannot go on
             EventError              a deferred task cannot go on with its event
             ExecutableError         dbt cannot be started
+            GateRefused             a dbt project or attempt cannot go through the gate
             LakehouseConfigError    lakehouse.yaml cannot be used
+            ParseFailed             dbt cannot parse the project before a build under the gate
             ProfileError            no profile can be made for dbt
             ProjectError            the dbt project cannot be used
             PublishingError         nothing can be published or rolled back

@@ -1,4 +1,6 @@
-"""A month of New York's taxi trips: raw file -> clean -> catalogue -> dbt run -> dbt test.
+"""A month of New York's taxi trips: raw file -> clean -> catalogue -> dbt build -> dbt test -> publish.
+
+Nobody reads a month before its tests have passed (docs/publishing.md).
 
 Everything is named in lakehouse.yaml beside this file. The month is that of `year` and `month` among the run's
 parameters (or its conf), else that of its data interval: scheduled runs and backfills need neither.
@@ -20,7 +22,13 @@ except ImportError:  # Airflow 2.10
     from airflow.models.param import Param
     from airflow.utils.task_group import TaskGroup
 
-from airflow_lakehouse_provider import CrawlerCompletionSensor, DbtAthenaOperator, GlueMonthlyJobOperator, Lakehouse
+from airflow_lakehouse_provider import (
+    CrawlerCompletionSensor,
+    DbtAthenaOperator,
+    GlueMonthlyJobOperator,
+    Lakehouse,
+    gated_dbt,
+)
 from airflow_lakehouse_provider.operators.month_source import run_month
 
 lakehouse = Lakehouse.load(Path(__file__).with_name("lakehouse.yaml"))
@@ -58,8 +66,18 @@ dbt = {
         "month": "{{ month().month }}",
         "minimum_rows": "{{ params.minimum_rows }}",
         "cleaned_database": lakehouse.databases.cleaned,
+        "production_schema": lakehouse.databases.marts,
+        **lakehouse.gate.dbt_vars,
     },
 }
+MONTH = ["path:models/staging", "fct_trips+"]
+OUTSIDE_THE_GATE = ["tag:outside_gate"]  # reports on the gate
+
+
+def kept_nothing(loads):
+    """Return True if none of the month's loads kept a row."""
+    return sum(load["report"]["rows_kept"] for load in loads) == 0
+
 
 with DAG(
     dag_id="nyc_taxi_monthly",
@@ -77,13 +95,16 @@ with DAG(
             None, type=["null", "integer"], minimum=1, maximum=12, title="Month, 1 to 12 (empty: the data interval's)"
         ),
         "minimum_rows": Param(1, type="integer", minimum=0, title="Least number of trips that passes the tests"),
+        "accept": Param("", type="string", title="Tests that may fail this once, with spaces between"),
+        "reason": Param("", type="string", title="Why they may fail"),
+        "accepted_by": Param("", type="string", title="Who decided so"),
     },
     default_args={
         "retries": lakehouse.schedule.retries,
         "retry_delay": timedelta(minutes=5),
         "on_failure_callback": log_failure,
     },
-    user_defined_macros={"month": run_month, "raw_uri": lakehouse.raw_uri},
+    user_defined_macros={"month": run_month, "raw_uri": lakehouse.raw_uri, "kept_nothing": kept_nothing},
     tags=["lakehouse"],
     doc_md=__doc__,
 ) as dag:
@@ -124,18 +145,38 @@ with DAG(
         timeout=timedelta(hours=2).total_seconds(),
         deferrable=True,
     )
-    # Seeds and models in one command. Concurrent months take turns, as each rebuilds the dimensions: by a pool with
-    # deferred tasks, which max_active_tis_per_dag does not count.
-    dbt_run = DbtAthenaOperator(
-        task_id="dbt_run",
-        command="build",
-        flags=["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"],
-        pool=lakehouse.dbt.pool,
+    # Seeds and dimensions: built, tested and published when the project changes, and once a month.
+    reference = gated_dbt(
+        group_id="reference",
+        unit="reference",
+        fence=lakehouse.dbt.fence,
+        skip_unchanged_days=31,
+        select=["resource_type:seed", "dim_*"],
+        # Not the tests of facts against dimensions: these belong to the month.
+        test={"flags": ["--exclude-resource-type", "unit_test", "--indirect-selection", "cautious"]},
+        publish={"aws_conn_id": lakehouse.dbt.connection},
         **dbt,
     )
-    # Unit tests check the project's code, not a month.
-    dbt_test = DbtAthenaOperator(
-        task_id="dbt_test", command="test", flags=["--exclude-resource-type", "unit_test"], **dbt
+    cleaned = [load.task_id for load in loads]
+    month = gated_dbt(
+        group_id="month",
+        prefix_group_id=False,
+        unit="{{ month() }}",
+        partitions="year = {{ month().year }} and month = {{ month().month }}",
+        fence=lakehouse.dbt.fence,
+        direct=OUTSIDE_THE_GATE,
+        empty=f"{{{{ kept_nothing(ti.xcom_pull(task_ids={cleaned})) }}}}",
+        accept="{{ params.accept }}",
+        reason="{{ params.reason }}",
+        accepted_by="{{ params.accepted_by }}",
+        build={"trigger_rule": "none_failed"},
+        select=MONTH,
+        test={"exclude": OUTSIDE_THE_GATE},
+        publish={"aws_conn_id": lakehouse.dbt.connection},
+        **dbt,
     )
 
-    loads >> catalogue >> dbt_run >> dbt_test
+    # A view over load_audit, the facts and the records of publications: it says which load is public and which waits.
+    quality = DbtAthenaOperator(task_id="load_quality", command="build", select=OUTSIDE_THE_GATE, **dbt)
+
+    loads >> catalogue >> reference >> month >> quality

@@ -1,4 +1,4 @@
-"""The run key: the task and its generation that started a job run; it travels in the run's arguments.
+"""The run key: the task and its round that started a job run; it travels in the run's arguments.
 
 StartJobRun has no idempotency token. A key among the arguments, looked up with GetJobRuns, replaces it: a retry finds
 the run whose id it never got, and a cleared task distinguishes its runs from earlier ones.
@@ -16,7 +16,7 @@ _VERSION = "v1"
 
 @dataclass(frozen=True)
 class RunKey:
-    """A task of a DAG run, and its generation: automatic retries keep it, a clear raises it.
+    """A task of a DAG run, and its round of tries: automatic retries keep it, a clear begins the next.
 
     :ivar run_started: the DAG run's start, ISO 8601 in UTC: a run that is deleted and made anew, or a metadata
         database that is reset, repeats names but not this
@@ -49,7 +49,7 @@ class RunKey:
             return None
 
     def follows(self, other: RunKey) -> bool:
-        """Return True if this is a later generation of the same task: cleared since, perhaps with its whole DAG run.
+        """Return True if this is a later round of the same task: cleared since, perhaps with its whole DAG run.
 
         A clear raises max_tries; clearing an ended DAG run moves its start too. An equal max_tries with another start
         belongs to a DAG run that was created anew, or to another Airflow: nothing that this task may stop.

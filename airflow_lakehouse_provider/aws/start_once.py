@@ -3,7 +3,7 @@
 StartJobRun has no idempotency token and AWS has no lock on a job's month. So a task decides at each poll:
 1. an active run of its own key and unit: attach to it (the earliest, if a lost reply made two; stop the others);
 2. a run of its own key that ended: take it, if it was started in this try or succeeded in an earlier one;
-3. an active run of the unit that an older generation of the task started: stop it and wait for its end;
+3. an active run of the unit that an earlier round of the task started: stop it and wait for its end;
 4. anybody else's active run of the unit: follow ``on_active_run``; always wait for one that is STOPPING;
 5. otherwise start, then list the runs again: of several active runs of the unit the earliest stays, and the task that
    started a later one stops it. All tasks see the same start times, which are AWS's, so they agree.

@@ -7,7 +7,7 @@ file, and a changed key would make dbt parse everything again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -50,28 +50,41 @@ class AwsAccess:
 
     def aws(self) -> Aws:
         """Return the part that an attempt needs."""
-        return Aws(self.client, self.variables, self.dropped, self._serve if self.expiring is not None else None)
+        return Aws(
+            self.client, self.variables, self.dropped, server(self.expiring) if self.expiring is not None else None
+        )
+
+
+def server(
+    expiring: Any,
+) -> Callable[[Path, Callable[[dict[str, str]], None]], AbstractContextManager[dict[str, str]]]:
+    """Return the ``serve`` of an :class:`Aws` whose credentials expire.
+
+    :param expiring: botocore's refreshable credentials
+    """
 
     @contextmanager
-    def _serve(self, directory: Path, renewed: Callable[[dict[str, str]], None]) -> Iterator[dict[str, str]]:
+    def serve(directory: Path, renewed: Callable[[dict[str, str]], None]) -> Iterator[dict[str, str]]:
         """Serve credentials that expire through credential_process."""
         last = ""
 
         def credentials() -> dict[str, str]:
             nonlocal last
-            found = self.expiring.get_frozen_credentials()
+            found = expiring.get_frozen_credentials()
             if found.access_key != last:
                 last = found.access_key
                 renewed(credential_variables(found))
             # Where the expiry is not known, botocore need not ask for an hour.
             hour = datetime.now(timezone.utc) + timedelta(hours=1)
-            expiry = getattr(self.expiring, "_expiry_time", None) or hour
+            expiry = getattr(expiring, "_expiry_time", None) or hour
             values = credential_variables(found).values()
             names = zip(("AccessKeyId", "SecretAccessKey", "SessionToken"), values, strict=False)
             return {**dict(names), "Expiration": expiry.isoformat()}
 
-        with CredentialServer(directory, credentials) as server:
-            yield server.environment()
+        with CredentialServer(directory, credentials) as serving:
+            yield serving.environment()
+
+    return serve
 
 
 def credential_variables(credentials: Any) -> dict[str, str]:

@@ -70,7 +70,7 @@ class Attempt:
         self._work_group = work_group
         self._on_event = on_event
         self._log = log
-        self._invocation: Invocation | None = None
+        self._running: list[Invocation] = []
         self._stopping = False
         self._athena: Any = None
         self._cleanup_environment = _python_path()
@@ -78,35 +78,46 @@ class Attempt:
     def stop(self) -> None:
         """Stop dbt and its Athena queries. Returns at once; safe in a signal handler."""
         self._stopping = True
-        if self._invocation is not None:
-            self._invocation.stop()
+        for invocation in tuple(self._running):
+            invocation.stop()
 
     @contextmanager
-    def environment(self, more: Mapping[str, str], directory: Path) -> Iterator[dict[str, str]]:
+    def environment(self, more: Mapping[str, str], directory: Path, aws: Aws | None = None) -> Iterator[dict[str, str]]:
         """Make dbt's environment, whose credentials are renewed for as long as the context is entered.
 
         :param more: variables that win over all others
         :param directory: of this attempt, which only this user may enter
+        :param aws: dbt's access to AWS, where it has less than the attempt; default: the attempt's
         """
-        dropped = {*self._aws.dropped}
+        aws = aws or self._aws
+        dropped = {*aws.dropped}
         own = {n: v for n, v in os.environ.items() if not n.startswith(_NOT_FOR_DBT) and n not in dropped}
         # dbt reports each run to its makers, and without a network waits for that at its end.
         defaults = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-        variables = {**defaults, **own, **self._aws.variables, **more}
-        if self._aws.serve is None:
+        variables = {**defaults, **own, **aws.variables, **more}
+        if aws.serve is None:
             yield variables
             return
-        with self._aws.serve(directory, self._renew) as credentials:
+        with aws.serve(directory, self._renew) as credentials:
             yield variables | credentials
 
     def invoke(
-        self, line: list[str], environment: Mapping[str, str], directory: Path, scratch: Scratch
+        self,
+        line: list[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        scratch: Scratch,
+        *,
+        on_event: Callable[[DbtEvent], None] | None = None,
+        instead: bool = False,
     ) -> tuple[int, Invocation]:
-        """Run dbt to its end; return its exit code and the invocation.
+        """Run dbt to its end; return its exit code and the invocation. Several threads may, at once.
 
         :param line: dbt's arguments
         :param directory: where dbt runs
         :param scratch: the attempt's directory, which is not removed while dbt runs
+        :param on_event: called with every event that has a message, before the attempt's own
+        :param instead: whether the attempt's own is not called at all
         :raises Stopped: :meth:`stop` was called before
         :raises ExecutableError: the executable is not dbt, or too old
         """
@@ -117,18 +128,20 @@ class Attempt:
             directory=directory,
             inherited=[scratch.lock],
         )
-        self._invocation = invocation
+        self._running.append(invocation)
         if self._stopping:
             raise Stopped
         known: tuple[str | None, int] = (None, 0)
 
-        def on_event(event: DbtEvent) -> None:
+        def see(event: DbtEvent) -> None:
             nonlocal known
             log = invocation.log
             if (log.invocation_id, len(log.queries)) != known:
                 known = (log.invocation_id, len(log.queries))
                 invocation.set_cleanup(input=self._queries_to_stop(invocation))
-            if event.message:
+            if on_event is not None:
+                on_event(event)
+            if event.message and not instead:
                 self._on_event(event)
 
         ended = False
@@ -137,11 +150,12 @@ class Attempt:
                 command = [sys.executable, "-c", queries.PROGRAM]
                 invocation.set_cleanup(command=command, environment=self._cleanup_environment)
                 threading.Thread(target=self._prepare_stop, name="dbt-stop", daemon=True).start()
-                code = invocation.wait(on_event)
+                code = invocation.wait(see)
                 ended = not invocation.stopping and code in (0, 1, 2)
         finally:
             if not ended:
                 self._stop_queries(invocation)
+            self._running.remove(invocation)
         return code, invocation
 
     def _queries_to_stop(self, invocation: Invocation) -> dict[str, Any]:
@@ -156,8 +170,8 @@ class Attempt:
     def _renew(self, variables: dict[str, str]) -> None:
         """Take the credentials that the supervisor's cleanup will need once this process has died."""
         self._cleanup_environment = {**_python_path(), **variables}
-        if self._invocation is not None:
-            self._invocation.set_cleanup(environment=self._cleanup_environment)
+        for invocation in tuple(self._running):
+            invocation.set_cleanup(environment=self._cleanup_environment)
 
     def _prepare_stop(self) -> None:
         # Made while dbt starts: a kill leaves no time for it, and must not call Airflow.

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_lakehouse_provider.errors import LakehouseError
 
 # Raised whenever a document changes in a way that an older reader would misunderstand.
-VERSION = 1
+VERSION = 2
 
 
 class VersionError(LakehouseError):

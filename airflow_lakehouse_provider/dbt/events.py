@@ -15,7 +15,7 @@ _DEMOTED = frozenset(
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Lines of dbt-athena's ("api" and "pyathena" connection managers); dbt has no event for a query's id.
-_QUERY_STARTED = re.compile(r"Athena query (?:ID )?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?: started)?\s*$")
+QUERY_STARTED = re.compile(r"Athena query (?:ID )?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?: started)?\s*$")
 _QUERY_ENDED = re.compile(r"Athena query ([0-9a-f-]{36}) has state (?:SUCCEEDED|FAILED|CANCELLED)\s*$")
 # The supervisor's line with the id of dbt's process.
 _STARTED = re.compile(r'\{"lakehouse_pid": (\d+)\}\s*$')
@@ -102,7 +102,7 @@ class LogReader:
         return event
 
     def _query(self, event: DbtEvent) -> None:
-        if query := _QUERY_STARTED.search(event.message):
+        if query := QUERY_STARTED.search(event.message):
             self.running[query[1]] = None
             if event.unique_id:
                 self.queries[event.unique_id] = query[1]

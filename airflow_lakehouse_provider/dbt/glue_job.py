@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,7 +84,13 @@ def _verdict(s3: Any, request_uri: str, folder: str, run_id: str) -> DbtVerdict:
     variables = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     if request.region:
         variables |= {"AWS_REGION": request.region, "AWS_DEFAULT_REGION": request.region}
-    aws = Aws(lambda service: boto3.client(service, region_name=request.region or None), variables)
+    making = threading.Lock()
+
+    def client(service: str) -> Any:
+        with making:  # a session is not for several threads at once
+            return boto3.client(service, region_name=request.region or None)
+
+    aws = Aws(client, variables)
     run = DbtRun(request, executable=[sys.executable, "-m", "dbt.cli.main"], aws=aws, on_event=on_event, log=log)
     signal.signal(signal.SIGTERM, lambda *_: run.stop())
     return run()

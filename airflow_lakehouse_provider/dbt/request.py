@@ -23,6 +23,7 @@ class DbtRequest:
     :param task_uri: ``s3://...`` under which the artifacts of the task instance's tries are kept; None keeps none
     :param run_key: of the task instance; a retry with the same key may continue the last try
     :param resume: whether it does
+    :param gate: of a gated build or test: the mapping of :class:`GateRequest`
     """
 
     arguments: dict[str, Any]
@@ -37,6 +38,7 @@ class DbtRequest:
     task_uri: str | None = None
     run_key: str | None = None
     resume: bool = False
+    gate: dict[str, Any] | None = None
 
     def dump(self) -> bytes:
         """Return the request as a JSON document with its version."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,16 +14,19 @@ from airflow_lakehouse_provider.dbt.artifacts import ArtifactError, DbtResults, 
 from airflow_lakehouse_provider.dbt.attempt import Attempt, Aws, Stopped
 from airflow_lakehouse_provider.dbt.commands import STATE_FLAGS, DbtArguments
 from airflow_lakehouse_provider.dbt.events import DbtEvent
+from airflow_lakehouse_provider.dbt.gate.marker import AttemptLost
+from airflow_lakehouse_provider.dbt.gate.refused import GateRefused
+from airflow_lakehouse_provider.dbt.gate.run import gated_run
 from airflow_lakehouse_provider.dbt.invocation import ExecutableError, Invocation
 from airflow_lakehouse_provider.dbt.manifest import built_tables
 from airflow_lakehouse_provider.dbt.project import Project, ProjectError, UnreachableError
 from airflow_lakehouse_provider.dbt.request import DbtRequest
 from airflow_lakehouse_provider.dbt.scratch import Cache, Scratch, digest
+from airflow_lakehouse_provider.dbt.stage import DbtStage, write_profiles
 from airflow_lakehouse_provider.dbt.store import RESULTS, LastTry, Store, fetch
 from airflow_lakehouse_provider.dbt.verdict import PERMANENT, RETRYABLE, STOPPED, SUCCESS, DbtVerdict, judge
 from airflow_lakehouse_provider.dbt.workspace import ParseCache, Workspace
-
-PROFILES_FILE = "profiles.yml"
+from airflow_lakehouse_provider.publishing.names import PublishingError
 
 
 class DbtRun:
@@ -63,64 +66,83 @@ class DbtRun:
         """Run dbt and return the verdict; nothing is raised but the exception of a signal's handler."""
         try:
             return self._run()
-        except (ProjectError, ExecutableError) as error:
+        except (ProjectError, ExecutableError, GateRefused, PublishingError) as error:
             return DbtVerdict(PERMANENT, str(error))
-        except UnreachableError as error:
+        except (UnreachableError, AttemptLost) as error:
             return DbtVerdict(RETRYABLE, str(error))
         except Stopped:
             return DbtVerdict(
                 STOPPED, f"dbt {self._arguments.command} of {self._request.project} was stopped at its start."
             )
+        except Exception as error:
+            if not type(error).__module__.startswith(("botocore.", "boto3.")):
+                raise
+            return DbtVerdict(RETRYABLE, f"dbt {self._arguments.command}: a call of AWS failed: {error}")
 
     def _run(self) -> DbtVerdict:
         request, arguments = self._request, self._arguments
         cache = self._cache or Cache()
+        gated = gated_run(request, arguments, self._aws)
         with Scratch() as scratch, Project.at(request.project, cache, lambda: self._aws.client("s3")) as project:
             installs = arguments.command == "deps"
             workspace = Workspace(project, scratch.path / "project", installs=installs)
-            profiles = self._profiles(scratch.path)
-            title = f"dbt {arguments.command} of {project.name}"
-            self._log(logging.INFO, f"{title}, {arguments.selection}, vars {dict(arguments.vars)}")
-            with ExitStack() as stack:
-                environment = stack.enter_context(self._attempt.environment(request.environment, scratch.path))
-                locations: dict[str, Any] = {
-                    "project": workspace.directory,
-                    "profiles": profiles,
-                    "profile": request.profile,
-                    "target_path": scratch.path / "target",
-                    "log_path": scratch.path / "logs",
-                }
-                self._install(workspace, cache, stack, scratch, environment, locations)
-                store = Store(self._aws.client("s3"), request.task_uri) if request.task_uri else None
-                fingerprint = digest(json.dumps([self._identity(), project.fingerprint()], default=str))
-                last = self._last_try(store, fingerprint)
-                state = scratch.path / "state"
-                if last is not None and not (store and store.fetch(last.folder, state)):
-                    last = None
-                if last is not None:
-                    self._log(logging.INFO, f"Only what the last try left is run: dbt retry of {last.folder}.")
-                command = self._with_states(arguments, scratch.path)
-                parsed = ParseCache(cache, project, *self._executable, self._identity()[1:], request.profile)
-                parsed.load(scratch.path / "target")
-                line = command.line(**locations, resume=state if last else None)
-                code, invocation = self._attempt.invoke(line, environment, workspace.directory, scratch)
-                parsed.keep(scratch.path / "target")
-                if installs and code == 0 and workspace.wanted:
-                    key = self._packages_key(workspace)
-                    stack.enter_context(cache.entry("packages", key, workspace.move_packages))
-                return self._conclude(code, invocation, title, scratch.path, store, fingerprint, last)
+            self._log(
+                logging.INFO,
+                f"dbt {arguments.command} of {project.name}, {arguments.selection}, vars {dict(arguments.vars)}",
+            )
+            with ExitStack() as held:
+                aws = gated.access() if gated else self._aws
+                environment = held.enter_context(self._attempt.environment(request.environment, scratch.path, aws))
+                stage = DbtStage(
+                    request=request,
+                    arguments=arguments,
+                    executable=self._executable,
+                    project=project,
+                    workspace=workspace,
+                    scratch=scratch,
+                    cache=cache,
+                    attempt=self._attempt,
+                    aws=self._aws,
+                    log=self._log,
+                    environment=environment,
+                    held=held,
+                )
+                profiles = (
+                    Path(str(request.profiles_dir))
+                    if request.profiles is None
+                    else write_profiles(scratch.path, request.profiles)
+                )
+                stage.install_packages(profiles)
+                if gated:
+                    return gated(stage, self._conclude)
+                return self._direct(stage, profiles)
 
-    def _profiles(self, folder: Path) -> Path:
-        """Return the directory of profiles.yml, which is written from the request unless there is one."""
-        request = self._request
-        if request.profiles is None:
-            return Path(str(request.profiles_dir))
-        import yaml
+    def _direct(self, stage: DbtStage, profiles: Path) -> DbtVerdict:
+        """Run the command, or what the last try has left of it."""
+        request, arguments = self._request, self._arguments
+        store = self._store()
+        fingerprint = digest(json.dumps([self._identity(), stage.project.fingerprint()], default=str))
+        last = self._last_try(store, fingerprint)
+        state = stage.path / "state"
+        if last is not None and not (store and store.fetch(last.folder, state)):
+            last = None
+        if last is not None:
+            self._log(logging.INFO, f"Only what the last try left is run: dbt retry of {last.folder}.")
+        command = self._with_states(arguments, stage.path)
+        identity = self._identity()[1:]
+        parsed = ParseCache(stage.cache, stage.project, *self._executable, identity, request.profile)
+        parsed.load(stage.target)
+        line = stage.line(command, profiles=profiles, resume=state if last else None)
+        code, invocation = stage.invoke(line)
+        parsed.keep(stage.target)
+        workspace = stage.workspace
+        if arguments.command == "deps" and code == 0 and workspace.wanted:
+            stage.held.enter_context(stage.cache.entry("packages", stage.packages_key, workspace.move_packages))
+        return self._conclude(stage, code, invocation, fingerprint, last)
 
-        file = folder / PROFILES_FILE
-        file.touch(mode=0o600)
-        file.write_text(yaml.safe_dump(request.profiles), encoding="utf-8")
-        return folder
+    def _store(self) -> Store | None:
+        uri = self._request.task_uri
+        return Store(self._aws.client("s3"), uri) if uri else None
 
     def _identity(self) -> list[Any]:
         """Return the values that two runs of a project share when they are the same; parsing depends on the second."""
@@ -128,39 +150,6 @@ class DbtRun:
         arguments.pop("threads")
         profiles = _without_threads(request.profiles)
         return [arguments, [arguments["vars"], arguments["target"], profiles, request.profiles_dir]]
-
-    def _install(
-        self,
-        workspace: Workspace,
-        cache: Cache,
-        stack: ExitStack,
-        scratch: Scratch,
-        environment: Mapping[str, str],
-        locations: Mapping[str, Any],
-    ) -> None:
-        """Install the packages that the project needs and did not bring along: from the cache, else by dbt deps."""
-        if not workspace.lacks_packages:
-            return
-
-        def fill(folder: Path) -> None:
-            self._log(logging.INFO, "The project needs packages that it did not bring along: dbt deps")
-            deps = DbtArguments.parse(command="deps", vars=self._arguments.vars, target=self._arguments.target)
-            line = deps.line(**{**locations, "target_path": scratch.path / "deps"})
-            code, invocation = self._attempt.invoke(line, environment, workspace.directory, scratch)
-            if invocation.stopping:
-                raise Stopped
-            if code != 0:
-                reason = invocation.log.error or "\n".join(invocation.log.tail) or f"exit code {code}"
-                raise UnreachableError(
-                    f"dbt deps could not install the packages of {workspace.project.name}: {reason}\nWithout a way to "
-                    "them, run `dbt deps` where there is one and ship dbt_packages/ with the project."
-                )
-            workspace.move_packages(folder)
-
-        workspace.use_packages(stack.enter_context(cache.entry("packages", self._packages_key(workspace), fill)))
-
-    def _packages_key(self, workspace: Workspace) -> str:
-        return "\0".join([*self._executable, str(workspace.project.directory), workspace.packages_key])
 
     def _with_states(self, arguments: DbtArguments, scratch: Path) -> DbtArguments:
         """Return the arguments with the --state and --defer-state that lie in S3 fetched to this machine."""
@@ -197,27 +186,29 @@ class DbtRun:
 
     def _conclude(
         self,
+        stage: DbtStage,
         code: int,
         invocation: Invocation,
-        title: str,
-        scratch: Path,
-        store: Store | None,
-        fingerprint: str,
-        last: LastTry | None,
+        fingerprint: str = "",
+        last: LastTry | None = None,
     ) -> DbtVerdict:
-        """Return the verdict, once the artifacts are kept."""
-        target, arguments = scratch / "target", self._arguments
+        """Return the verdict, once the artifacts are kept.
+
+        :param fingerprint: of a try that a later one may continue; none otherwise
+        """
+        target, arguments, title = stage.target, self._arguments, stage.title
+        store = self._store()
         query_ids = {**(last.queries if last else {}), **invocation.log.queries}
         file = target / arguments.results if arguments.results else None
         try:
             if last is not None and file is not None:
-                _merge(scratch / "state" / RESULTS, file)
+                _merge(stage.path / "state" / RESULTS, file)
             results = DbtResults.read(file, query_ids) if file else DbtResults()
             status, message = judge(code, results, invocation, arguments, title, self._request.allow_empty)
         except ArtifactError as error:
             results, status, message = DbtResults(), RETRYABLE, str(error)
         retryable = status == RETRYABLE
-        resumable = retryable and bool(results.failures) and code in (1, 2)
+        resumable = bool(fingerprint) and retryable and bool(results.failures) and code in (1, 2)
         this = LastTry(self._request.run_key, fingerprint, "", resumable, query_ids if resumable else {})
         # A try that died is not remembered: the one before it is the try to continue.
         folder, artifacts = self._keep(store, target, invocation, this, remember=resumable or not retryable)

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from airflow_lakehouse_provider.dbt.project import PROJECT_FILE, Project, ProjectError
+from airflow_lakehouse_provider.dbt.project import PROJECT_FILE, Project, ProjectError, files
 from airflow_lakehouse_provider.dbt.scratch import Cache
 from airflow_lakehouse_provider.starter import LEFT_BEHIND
 
@@ -89,6 +89,33 @@ class Workspace:
         """The cache's key of the packages: the files that declare them, and the lock file."""
         found = [self.project.directory / name for name in (*PACKAGE_FILES, LOCK_FILE)]
         return "\0".join(file.read_text(encoding="utf-8") if file.is_file() else "" for file in found)
+
+    def add_macros(self, name: str, text: str) -> None:
+        """Add a file of macros to the root project; the project itself is not touched.
+
+        :raises ProjectError: its macro-paths are not known before dbt reads them
+        """
+        paths = (self.project.content or {}).get("macro-paths") or ["macros"]
+        first = str(paths[0])
+        if "{" in first or Path(first).is_absolute() or ".." in Path(first).parts:
+            raise ProjectError(f"macro-paths of {self.project.name} begin with {first!r}: name a folder of the project")
+        folder = self.directory
+        for part in Path(first).parts:
+            folder = folder / part
+            if folder.is_symlink():  # a folder of links takes the place of the link to the folder
+                theirs = folder.resolve()
+                folder.unlink()
+                folder.mkdir()
+                for item in theirs.iterdir():
+                    (folder / item.name).symlink_to(item)
+            folder.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+    def sources(self) -> list[tuple[Path, list[Path]]]:
+        """Return the folders of the project and of its packages, each with its files."""
+        packages = self.directory / self._packages
+        folders = [item for item in packages.iterdir() if item.is_dir()] if packages.is_dir() else []
+        return [(folder, files(folder)) for folder in (self.project.directory, *sorted(folders))]
 
     def use_packages(self, folder: Path) -> None:
         """Link to packages that were installed for an earlier task."""

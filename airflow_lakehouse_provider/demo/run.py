@@ -75,7 +75,6 @@ def run(demo: Demo, console: Console) -> bool:
             )
             log(f"raw files are in {lakehouse.zones.raw}: {demo.rows:,} rows each")
             airflow.wait_for_dag(prepare.DAG_ID)
-            _create_pool(airflow, lakehouse.dbt.pool)
             log(f"Airflow {airflow.version} is up; running {', '.join(map(str, demo.months))}")
             runs = [_trigger(airflow, month, demo.breaks) for month in demo.months]
             order = task_order(airflow.get(f"dags/{prepare.DAG_ID}/tasks")["tasks"])
@@ -100,11 +99,6 @@ def _started(airflow: Airflow) -> Iterator[None]:
         yield
     finally:
         airflow.stop()
-
-
-def _create_pool(airflow: Airflow, name: str) -> None:
-    if name not in {pool["name"] for pool in airflow.get("pools")["pools"]}:
-        airflow.post("pools", {"name": name, "slots": 1, "include_deferred": True})
 
 
 def _trigger(airflow: Airflow, month: Month, breaks: str | None) -> MonthRun:

@@ -31,6 +31,7 @@ from airflow_lakehouse_provider.operators.job_arguments import checked_seconds
 from airflow_lakehouse_provider.operators.task_run import RunSettings
 from airflow_lakehouse_provider.triggers import events
 from airflow_lakehouse_provider.triggers.events import EventError
+from airflow_lakehouse_provider.values import parse_names
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -76,6 +77,20 @@ class DbtAthenaOperator(BaseOperator):
     :param allow_empty: whether a selection that matches nothing is a success
     :param artifacts_uri: ``s3://bucket/prefix`` where dbt's artifacts are kept for the next try and for you; default:
         beside the staging directory; without either none are kept
+    :param audit: with build, run or seed: the unit that is published together, such as ``"{{ month() }}"``. dbt then
+        builds into a new audit schema, a clone of production by pointers, and production stays as it is; the result
+        gains ``attempt`` (the address of the attempt's document) and ``audit``. With test: that address, the XCom
+        ``attempt`` of the build, whose audit schema is tested. Needs ``schema`` and ``s3_data_dir``
+    :param fence: of a task with audit: ARN of an IAM role whose session dbt gets, with a policy that lets it write into
+        the audit schema alone; or False: production's files are compared before and after the build
+    :param partitions: of a build with audit: the partitions that it may touch, an expression of Glue's GetPartitions;
+        the publication refuses others
+    :param direct: of a build with audit: selectors of nodes that are left out, to be built by a task without audit
+    :param empty: of a build with audit: the unit has no rows: the partitions that it owns (``partitions``) are removed
+    :param accept: of a test with audit: tests that may fail this once, by name or unique id, a list or text with
+        spaces between: the task then succeeds with a warning; PublishOperator needs the same, with a reason
+    :param skip_unchanged_days: of a build with audit: skip the task if the unit was published from the same project
+        within so many days, and its tables are as they were published
     :param emit_model_assets: whether each model that was built gets an asset event (dataset on Airflow 2)
     :param glue_job_name: a Glue job of ``glue_scripts/run_dbt.py`` that dbt runs in, instead of on the worker
     :param job_poll_interval: seconds between polls of the Glue job run
@@ -112,6 +127,13 @@ class DbtAthenaOperator(BaseOperator):
         "resume",
         "allow_empty",
         "artifacts_uri",
+        "audit",
+        "fence",
+        "partitions",
+        "direct",
+        "empty",
+        "accept",
+        "skip_unchanged_days",
         "glue_job_name",
         "job_poll_interval",
         "aws_conn_id",
@@ -147,6 +169,13 @@ class DbtAthenaOperator(BaseOperator):
         resume: bool = True,
         allow_empty: bool = False,
         artifacts_uri: str | None = None,
+        audit: str | None = None,
+        fence: str | bool | None = None,
+        partitions: str | None = None,
+        direct: str | Sequence[str] | None = None,
+        empty: bool | str = False,
+        accept: str | Sequence[str] | None = None,
+        skip_unchanged_days: float | str | None = None,
         emit_model_assets: bool = False,
         glue_job_name: str | None = None,
         job_poll_interval: float | str = 30,
@@ -179,6 +208,14 @@ class DbtAthenaOperator(BaseOperator):
         self.resume = resume
         self.allow_empty = allow_empty
         self.artifacts_uri = artifacts_uri
+        self.audit = audit
+        self.fence = fence
+        self.partitions = partitions
+        self.direct = direct
+        self.empty = empty
+        self.accept = accept
+        self.skip_unchanged_days = skip_unchanged_days
+        self._gated = audit is not None
         self.emit_model_assets = emit_model_assets
         self.glue_job_name = glue_job_name
         self.job_poll_interval = job_poll_interval
@@ -261,6 +298,9 @@ class DbtAthenaOperator(BaseOperator):
         return dbt_end.lineage(self._verdict)
 
     def _settings(self) -> DbtSettings:
+        if self._gated and self.audit is None:
+            # A native template without a value: the task must not go past the gate.
+            self.audit = ""
         return DbtSettings(**{each.name: getattr(self, each.name) for each in fields(DbtSettings)})
 
     @property
@@ -295,6 +335,11 @@ class DbtAthenaOperator(BaseOperator):
 
     def _end(self, context: Context, access: AwsAccess) -> dict[str, Any]:
         assert self._verdict is not None
-        settings = dbt_end.EndSettings(self.log, lambda links: store_addresses(self, context, links), self._alias)
+        settings = dbt_end.EndSettings(
+            self.log,
+            lambda links: store_addresses(self, context, links),
+            self._alias,
+            parse_names("accept", self.accept),
+        )
         place = {"region": access.region or "", "partition": access.partition}
         return dbt_end.end_task(settings, context, self._verdict, **place)

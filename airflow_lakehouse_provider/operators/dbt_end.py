@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_lakehouse_provider._airflow.assets import emit
-from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException
+from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, AirflowSkipException
+from airflow_lakehouse_provider.dbt.artifacts import FAILED_DATA, FAILED_QUERY
+from airflow_lakehouse_provider.dbt.gate.run import ATTEMPT_KEY, AUDIT_KEY, UNCHANGED_KEY
 from airflow_lakehouse_provider.dbt.verdict import PERMANENT, SUCCESS, DbtVerdict
 from airflow_lakehouse_provider.links import dbt as dbt_links
+from airflow_lakehouse_provider.publishing.publish import is_accepted
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
 
 ARTIFACTS_KEY = "artifacts_uri"
+# Members of a result that a failed task's XComs have as well: what comes after it needs them.
+_PUSHED = (ARTIFACTS_KEY, ATTEMPT_KEY, AUDIT_KEY)
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,13 @@ class EndSettings:
     :param log: the task's logger
     :param store_links: stores the addresses of the task's links, by their keys
     :param alias: the outlet of model assets; None emits no events
+    :param accept: tests that may fail this once
     """
 
     log: Any
     store_links: Callable[[dict[str, str]], None]
     alias: Any = None
+    accept: tuple[str, ...] = ()
 
 
 def end_task(
@@ -38,13 +45,15 @@ def end_task(
 
     :raises AirflowFailException: a retry would change nothing
     :raises AirflowException: a retry may succeed
+    :raises AirflowSkipException: the build was left out
     """
     addresses = dbt_links.addresses(verdict, region, partition)
     if "ti" in context and addresses:
         settings.store_links(addresses)
-    if "ti" in context and verdict.result.get(ARTIFACTS_KEY):
+    for key in _PUSHED if "ti" in context else ():
         # A failed task returns nothing, and `dbt retry` in another task needs the address.
-        context["ti"].xcom_push(key=ARTIFACTS_KEY, value=verdict.result[ARTIFACTS_KEY])
+        if value := verdict.result.get(key):
+            context["ti"].xcom_push(key=key, value=value)
     if settings.alias is not None:
         events = [
             (model["uri"], {"unique_id": model["unique_id"], "rows": model["rows"]})
@@ -53,7 +62,12 @@ def end_task(
         ]
         emit(context, settings.alias, events)
         settings.log.info("Emitted asset events of the %d models that were built.", len(events))
+    if verdict.result.get(UNCHANGED_KEY):
+        raise AirflowSkipException(verdict.message)
     if verdict.status == SUCCESS:
+        return verdict.result
+    if verdict.status == PERMANENT and _accepted(verdict, settings.accept):
+        settings.log.warning("%s\nThese tests may fail this once: %s", verdict.message, ", ".join(settings.accept))
         return verdict.result
     message = verdict.message
     if query := addresses.get(dbt_links.AthenaQueryLink.key):
@@ -61,6 +75,14 @@ def end_task(
     if folder := verdict.result.get(ARTIFACTS_KEY):
         message += f"\nArtifacts: {folder}"
     raise (AirflowFailException if verdict.status == PERMANENT else AirflowException)(message)
+
+
+def _accepted(verdict: DbtVerdict, accept: tuple[str, ...]) -> bool:
+    """Return True if tests failed, nothing else did, and each of them was accepted."""
+    failed = [node for node in verdict.result.get("nodes") or () if node["status"] in FAILED_DATA | FAILED_QUERY]
+    return bool(failed) and all(
+        node["status"] in FAILED_DATA and is_accepted(node["unique_id"], accept) for node in failed
+    )
 
 
 def lineage(verdict: DbtVerdict | None) -> Any:

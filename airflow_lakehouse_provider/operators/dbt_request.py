@@ -12,7 +12,8 @@ from airflow_lakehouse_provider.dbt.access import AwsAccess
 from airflow_lakehouse_provider.dbt.commands import DbtArguments
 from airflow_lakehouse_provider.dbt.profile import DEFAULT_THREADS, PROFILE, AthenaProfile, ProfileError
 from airflow_lakehouse_provider.dbt.request import DbtRequest
-from airflow_lakehouse_provider.dbt.run import PROFILES_FILE
+from airflow_lakehouse_provider.dbt.stage import PROFILES_FILE
+from airflow_lakehouse_provider.operators.dbt_gate import gate_request
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
 from airflow_lakehouse_provider.s3_uri import split_s3_uri
 from airflow_lakehouse_provider.values import ArgumentError, parse_flag
@@ -50,6 +51,13 @@ class DbtSettings:
     resume: bool | str = True
     allow_empty: bool | str = False
     artifacts_uri: str | None = None
+    audit: str | None = None
+    fence: str | bool | None = None
+    partitions: str | None = None
+    direct: str | Sequence[str] | None = None
+    empty: bool | str = False
+    accept: str | Sequence[str] | None = None
+    skip_unchanged_days: float | str | None = None
 
 
 def make_request(settings: DbtSettings, context: Context, access: AwsAccess) -> DbtRequest:
@@ -66,6 +74,7 @@ def make_request(settings: DbtSettings, context: Context, access: AwsAccess) -> 
         profile = {"profiles_dir": str(_profiles_dir(settings.profiles_dir))}
     else:
         profile = {"profiles": _profile(settings, access, arguments).content(arguments.target), "profile": PROFILE}
+    gate = gate_request(settings, arguments, context, access.partition)
     return DbtRequest(
         arguments={**values, "vars": dict(arguments.vars), "flags": list(arguments.flags)},
         project=_project(settings.project),
@@ -76,7 +85,9 @@ def make_request(settings: DbtSettings, context: Context, access: AwsAccess) -> 
         allow_empty=allow_empty,
         task_uri=task_uri(settings, context),
         run_key=str(run_key(context)) if in_dag_run else None,
-        resume=resume and in_dag_run and not is_first_try(context),
+        # Under the gate a retry is a new attempt: dbt twice in one audit schema doubles rows.
+        resume=resume and in_dag_run and not is_first_try(context) and gate is None,
+        gate=gate,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from airflow_lakehouse_provider.publishing.publish import Acceptance, Publisher
 from airflow_lakehouse_provider.publishing.reads import ConflictCheck, QuerySettings
 from airflow_lakehouse_provider.publishing.record import Publication
 from airflow_lakehouse_provider.publishing.sweep import KEEP_GENERATIONS, KEEP_HOURS, Sweeper, SweepSettings
-from airflow_lakehouse_provider.values import ArgumentError, parse_flag
+from airflow_lakehouse_provider.values import ArgumentError, parse_flag, parse_names
 
 if TYPE_CHECKING:
     from airflow_lakehouse_provider._airflow.compat import Context
@@ -79,7 +78,6 @@ class PublishOperator(PublishingTask):
     :param accept: tests that may fail this once, by name or unique id: a list, or text with spaces between
     :param reason: why; needed with ``accept`` and only then
     :param accepted_by: the person who decided so, for the record
-    :param empty: the unit has no rows: the partitions that it owns (the build's ``partitions``) are removed
     :param work_group: Athena's work group, for EXPLAIN of queries when another publication came between
     :param s3_staging_dir: ``s3://bucket/prefix/`` of its results; may be left out where the work group has one
     :param aws_conn_id: Airflow connection for AWS; None for botocore's own way to credentials
@@ -91,7 +89,7 @@ class PublishOperator(PublishingTask):
     """
 
     template_fields: Sequence[str] = (
-        *("attempt", "accept", "reason", "accepted_by", "empty", "work_group", "s3_staging_dir"),
+        *("attempt", "accept", "reason", "accepted_by", "work_group", "s3_staging_dir"),
         *_AWS_FIELDS,
     )
     ui_color = "#c8e6c9"
@@ -103,7 +101,6 @@ class PublishOperator(PublishingTask):
         accept: str | Sequence[str] | None = None,
         reason: str | None = None,
         accepted_by: str | None = None,
-        empty: bool | str = False,
         work_group: str | None = None,
         s3_staging_dir: str | None = None,
         **kwargs: Any,
@@ -113,18 +110,16 @@ class PublishOperator(PublishingTask):
         self.accept = accept
         self.reason = reason
         self.accepted_by = accepted_by
-        self.empty = empty
         self.work_group = work_group
         self.s3_staging_dir = s3_staging_dir
 
     def execute(self, context: Context) -> dict[str, Any]:
         with self._refusals():
             places = Places.of_attempt(self.attempt)
-            acceptance = Acceptance(_names("accept", self.accept), self.reason or "", self.accepted_by or "")
-            empty = parse_flag("empty", self.empty)
+            acceptance = Acceptance(parse_names("accept", self.accept), self.reason or "", self.accepted_by or "")
             settings = QuerySettings(self.work_group or None, self.s3_staging_dir or None)
             publisher = self._publisher(places, settings)
-            record = publisher.publish(self.attempt, acceptance=acceptance, empty=empty, run=_run(context))
+            record = publisher.publish(self.attempt, acceptance=acceptance, run=_run(context))
         return _result(record, publisher)
 
 
@@ -205,7 +200,7 @@ class SweepOperator(PublishingTask):
     def execute(self, context: Context) -> dict[str, Any]:
         with self._refusals():
             settings = SweepSettings(
-                _names("schemas", self.schemas),
+                parse_names("schemas", self.schemas),
                 _number("keep_generations", self.keep_generations, int),
                 _number("keep_hours", self.keep_hours, float),
                 parse_flag("list_only", self.list_only),
@@ -236,16 +231,6 @@ def _places(data: str) -> Places:
         return Places(data)
     except (ValueError, AttributeError):
         raise ArgumentError(f"s3_data_dir must be s3://bucket/prefix, not {data!r}") from None
-
-
-def _names(name: str, value: str | Sequence[str] | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return tuple(shlex.split(value.replace(",", " ")))
-    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
-        raise ArgumentError(f"{name} must be a list of names, or text with spaces between, not {value!r}")
-    return tuple(value)
 
 
 def _generation(value: int | str | None) -> int | None:

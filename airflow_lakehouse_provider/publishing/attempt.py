@@ -81,6 +81,8 @@ class AuditAttempt:
     :ivar run: DAG run and try that it belongs to, as a person reads it
     :ivar invocation: dbt's invocation, once it is known, and Athena's work group
     :ivar scope: the partitions that it may touch, an expression of Glue's; None: any
+    :ivar empty: the unit has no rows: the partitions of its scope are removed
+    :ivar unchanged_days: the unit depends on the project alone: it need not be published again within so many days
     :ivar databases: the Glue databases of its audit schema
     :ivar rows: rows that dbt wrote, by node
     :ivar carried: unique ids of the nodes that it does not build: it takes their tables over, of an earlier attempt of
@@ -105,6 +107,8 @@ class AuditAttempt:
     rows: Mapping[str, int] = field(default_factory=dict)
     carried: tuple[str, ...] = ()
     restores: int | None = None
+    unchanged_days: float | None = None
+    empty: bool = False
     version: int = VERSION
 
     def dump(self) -> bytes:

@@ -99,15 +99,18 @@ class Catalogue:
         except self._glue.exceptions.EntityNotFoundException:
             return
 
-    def create_table(self, database: str, table: Mapping[str, Any]) -> None:
+    def create_table(self, database: str, table: Mapping[str, Any], *, exists_ok: bool = False) -> None:
         """Create a table.
 
         :param table: its TableInput
+        :param exists_ok: one of this name stays as it is
         :raises PublishingError: there is one of this name
         """
         try:
             self._glue.create_table(DatabaseName=database, TableInput=dict(table))
         except self._glue.exceptions.AlreadyExistsException as error:
+            if exists_ok:
+                return
             raise PublishingError(f"{database}.{table['Name']} exists; it was made since the plan was") from error
 
     def update_table(self, database: str, table: Mapping[str, Any], version: str | None) -> None:

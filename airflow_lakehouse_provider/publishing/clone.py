@@ -43,6 +43,25 @@ def clone(glue: Catalogue, attempt: AuditAttempt, places: Places, carried: Seque
     return {str(name): pointers(table, partitions) for name, (table, partitions) in found.items()}
 
 
+def forget_scope(glue: Catalogue, attempt: AuditAttempt) -> None:
+    """Remove, from the audit schema of a unit without rows, the partitions that the unit owns and did not build.
+
+    :raises PublishingError: it is not known which it owns
+    """
+    if not attempt.scope:
+        raise PublishingError(
+            f"{attempt.unit} is empty, and partitions is not given: name the partitions that the unit owns, so that "
+            'they can be removed, such as partitions="year = 2024 and month = 5"'
+        )
+    for node in attempt.nodes:
+        if node.kind == PARTITIONED and glue.table(node.audit) is not None:
+            base = {tuple(values): place for values, place, *_ in attempt.base[str(node.production)]["partitions"]}
+            owned = glue.partitions(node.audit, attempt.scope)
+            glue.delete_partitions(
+                node.audit, [values for values, each in owned.items() if base.get(values) == catalogue.location(each)]
+            )
+
+
 def pointers(table: Mapping[str, Any] | None, partitions: Mapping[Values, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a table points at: its identity, and of each partition values, location, generation and creation.
 

@@ -98,7 +98,9 @@ def moved(glue: Catalogue, attempt: AuditAttempt) -> dict[TableName, Move]:
             for each in [*before["partitions"], *now["partitions"]]
             if (each in before["partitions"]) != (each in now["partitions"])
         )
-        whole = before["table"] != now["table"]
+        # A table of partitions that another month has made since is one to which partitions were added.
+        made = before["table"] is None and bool(now["partitions"])
+        whole = before["table"] != now["table"] and not made
         if values or whole:
             found[table] = Move(table, values, whole, values - {tuple(each[0]) for each in now["partitions"]})
     return found

@@ -70,6 +70,11 @@ def new_audit(schema: str) -> str:
     return f"{schema}{AUDIT_MARK}{secrets.token_hex(6)}"
 
 
+def schema_of(audit: str) -> str:
+    """Return the production schema of an audit schema."""
+    return audit.rpartition(AUDIT_MARK)[0]
+
+
 def check_audit(audit: str) -> str:
     """Return an audit schema's name.
 

@@ -29,11 +29,10 @@ class Planner:
     s3: Any
     places: Places
 
-    def steps(self, attempt: AuditAttempt, label: str, *, empty: bool = False) -> tuple[Step, ...]:
+    def steps(self, attempt: AuditAttempt, label: str) -> tuple[Step, ...]:
         """Return the steps that make an attempt public.
 
         :param label: ``<unit>/<generation>``
-        :param empty: the unit has no rows: a partitioned node without a new partition loses those of its scope
         :raises PublishingError: the attempt cannot be published; the message names the node, the reason and what to do
         """
         unbuilt = sorted({node.unique_id for node in attempt.nodes} - set(attempt.built))
@@ -43,22 +42,17 @@ class Planner:
                 f"{f', and not every node was built: {_listed(unbuilt)}' if unbuilt else ''}. Only a run whose every "
                 "selected node succeeded is published: build again."
             )
-        if empty and not attempt.scope:
-            raise PublishingError(
-                f"{attempt.unit} is empty, and partitions is not given: name the partitions that the unit owns, so "
-                'that they can be removed, such as partitions="year = 2024 and month = 5"'
-            )
         steps: list[Step] = []
         for node in in_order(attempt.nodes):
             if node.kind == PARTITIONED:
-                steps += self._partitioned(attempt, node, label, empty)
+                steps += self._partitioned(attempt, node, label)
             else:
                 steps += self._whole(attempt, node, label)
         if not steps:
             raise PublishingError(f"attempt {attempt.audit} of {attempt.unit} changes nothing that is public")
         return tuple(steps)
 
-    def _partitioned(self, attempt: AuditAttempt, node: Node, label: str, empty: bool) -> list[Step]:
+    def _partitioned(self, attempt: AuditAttempt, node: Node, label: str) -> list[Step]:
         audit, production = self._audit_table(node), self.glue.table(node.production)
         built = self.glue.partitions(node.audit)
         public = self.glue.partitions(node.production) if production else {}
@@ -67,7 +61,7 @@ class Planner:
         changed = {values: each for values, each in built.items() if base.get(values) != catalogue.location(each)}
         gone = [values for values in base if values not in built]
         carried = node.unique_id in attempt.carried
-        if gone and not carried:
+        if gone and not carried and not attempt.empty:
             raise PublishingError(
                 f"{node.unique_id} removed partition {catalogue.partition_text(keys, gone[0])} of {node.production} "
                 f"({len(gone)} in all) and built none in its place; a hook or macro of the project drops partitions: "
@@ -81,12 +75,10 @@ class Planner:
                 f"all), which is outside of partitions={attempt.scope!r}: correct the model or the expression"
             )
         removed = sorted(gone)
-        if empty and production and not carried:
-            removed = sorted(set(self.glue.partitions(node.production, attempt.scope)) - set(changed))
-        if not changed and not removed and not empty and not carried:
+        if not changed and not removed and not attempt.empty and not carried:
             raise PublishingError(
                 f"{node.unique_id} built no partition of {node.production}, and {attempt.unit} has rows: the model "
-                "selected none of them. Correct it; for a unit that is truly empty say so (empty=True)."
+                "selected none of them. Correct it; a unit that is truly empty is built with empty=True."
             )
         if not changed and not removed:
             return []

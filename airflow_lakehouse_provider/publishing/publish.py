@@ -13,7 +13,14 @@ from airflow_lakehouse_provider.publishing.catalogue import Catalogue
 from airflow_lakehouse_provider.publishing.clone import identity, partition_identity
 from airflow_lakehouse_provider.publishing.lease import Lease
 from airflow_lakehouse_provider.publishing.moves import Move
-from airflow_lakehouse_provider.publishing.names import Moved, Places, PublishingError, TableName, check_unit
+from airflow_lakehouse_provider.publishing.names import (
+    Moved,
+    Places,
+    PublishingError,
+    TableName,
+    check_unit,
+    schema_of,
+)
 from airflow_lakehouse_provider.publishing.plan import Planner
 from airflow_lakehouse_provider.publishing.record import (
     ACCEPTED,
@@ -27,8 +34,10 @@ from airflow_lakehouse_provider.publishing.record import (
     History,
     Publication,
     Step,
+    age_days,
 )
 from airflow_lakehouse_provider.publishing.rollback import Returner
+from airflow_lakehouse_provider.publishing.table import make_table
 
 Log = Callable[[str], None]
 # Takes the unit, changes to take over, the nodes to build, and of a rollback the generation that comes back; returns
@@ -58,9 +67,8 @@ class Acceptance:
             )
 
     def covers(self, unique_id: str) -> bool:
-        """Return True if a test was accepted: by its unique id, or by its name without dbt's hash."""
-        parts = unique_id.split(".")
-        return unique_id in self.tests or any(part in self.tests for part in parts[2:3])
+        """Return True if a test was accepted, see :func:`is_accepted`."""
+        return is_accepted(unique_id, self.tests)
 
 
 class Publisher:
@@ -109,14 +117,12 @@ class Publisher:
         uri: str,
         *,
         acceptance: Acceptance | None = None,
-        empty: bool = False,
         run: str = "",
         rebuild: Rebuild | None = None,
     ) -> Publication:
         """Publish an attempt whose gate has passed, and return the record; what was published already stays.
 
         :param uri: the address of the attempt's document
-        :param empty: the unit has no rows: its partitions are removed
         :param run: DAG run or user, for the record
         :param rebuild: builds nodes that have read what another publication replaced, and tests the unit again; the
             lease is held meanwhile, so that nobody replaces more of it
@@ -127,32 +133,34 @@ class Publisher:
         with self.lease(f"publication of {attempt.unit}") as lease:
             for _ in range(_MOST_TRIES):
                 try:
-                    return self._publish(attempt, acceptance or Acceptance(), empty, run, lease)
+                    return self._publish(attempt, acceptance or Acceptance(), run, lease)
                 except Moved as moved:
                     if rebuild is None or not moved.nodes:
                         raise
                     self._log(f"{moved}. They are built again.")
-                    attempt = self.attempts.read(self._rebuilt(attempt, moved, empty, rebuild))
-            return self._publish(attempt, acceptance or Acceptance(), empty, run, lease)
+                    attempt = self.attempts.read(self._rebuilt(attempt, moved, rebuild))
+            return self._publish(attempt, acceptance or Acceptance(), run, lease)
 
-    def _rebuilt(self, attempt: AuditAttempt, moved: Moved, empty: bool, rebuild: Rebuild) -> str:
+    def _rebuilt(self, attempt: AuditAttempt, moved: Moved, rebuild: Rebuild) -> str:
         """Build again what has moved, upon production as it is now and upon what of the attempt is as it should be."""
-        steps = Planner(self._glue, self._s3, self._places).steps(attempt, attempt.unit, empty=empty)
+        steps = Planner(self._glue, self._s3, self._places).steps(attempt, attempt.unit)
         # A view reads when it is queried, and costs nothing to make again.
         again = {*moved.nodes, *(node.unique_id for node in attempt.nodes if node.kind == VIEW)}
         return rebuild(attempt.unit, [step for step in steps if step.node not in again], sorted(again), None)
 
-    def _publish(
-        self, attempt: AuditAttempt, acceptance: Acceptance, empty: bool, run: str, lease: Lease
-    ) -> Publication:
+    def _publish(self, attempt: AuditAttempt, acceptance: Acceptance, run: str, lease: Lease) -> Publication:
         known = self.history.of_attempt(attempt.unit, attempt.audit)
         if known is not None:
             self._log(f"{known.label} is {known.state}: it is carried out to its end.")
             return known if known.state == PUBLISHED else self.carry_out(known, lease)
+        same = unchanged(self._glue, self.history, attempt.unit, attempt.code, attempt.unchanged_days)
+        if same is not None:
+            self._log(f"{same.label} was published meanwhile, of the same project: nothing is to be done.")
+            return same
         accepted = check_gate(attempt, acceptance)
         generation = self.history.next_generation(attempt.unit)
         planner = Planner(self._glue, self._s3, self._places)
-        steps = planner.steps(attempt, f"{attempt.unit}/{generation}", empty=empty)
+        steps = planner.steps(attempt, f"{attempt.unit}/{generation}")
         moves, again = self._conflicts(attempt, steps)
         if again:
             names = ", ".join(str(table) for table in sorted(moves))
@@ -163,6 +171,7 @@ class Publisher:
             )
         gate = attempt.gate
         assert gate is not None
+        make_table(self._glue, schema_of(attempt.audit), self._places)
         record = self.history.add(
             Publication(
                 unit=attempt.unit,
@@ -203,7 +212,7 @@ class Publisher:
             if back.replaced and rebuild is not None:
                 self._log(f"{', '.join(back.replaced)} were replaced since by other units, and are built again.")
                 uri = rebuild(unit, back.steps, list(back.replaced), back.generation)
-                return self._publish(self.attempts.read(uri), Acceptance(), False, run, lease)
+                return self._publish(self.attempts.read(uri), Acceptance(), run, lease)
             if back.replaced:
                 raise PublishingError(
                     f"{unit} cannot go back to generation {back.generation} by pointers alone: publications of other "
@@ -273,9 +282,7 @@ class Publisher:
             )
 
     def _current(self, step: Step) -> dict[str, Any] | None:
-        if step.values is None:
-            return self._glue.table(step.table)
-        return self._glue.partition(step.table, step.values)
+        return _entry(self._glue, step)
 
     def _take(self, step: Step, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
         """Change an entry from old to new, unless it is new already.
@@ -306,6 +313,27 @@ class Publisher:
             self._glue.update_partition(step.table, new)
 
 
+def is_accepted(unique_id: str, tests: Sequence[str]) -> bool:
+    """Return True if a test is among tests: by its unique id, or by its name without dbt's hash."""
+    return unique_id in tests or any(part in tests for part in unique_id.split(".")[2:3])
+
+
+def unchanged(glue: Catalogue, history: History, unit: str, code: str, days: float | None) -> Publication | None:
+    """Return the publication of a unit, if it is of this project, is young, and its tables are as it left them.
+
+    :param code: digest of the project
+    :param days: the most days since then; None: it is to be published again in any case
+    """
+    if days is None:
+        return None
+    published = history.published(unit)
+    last = published[-1] if published else None
+    if last is None or last.kind != PUBLICATION or last.code != code or age_days(last) > days:
+        return None
+    same = all(_same(_entry(glue, step), step.new) for step in last.plan if not _is_root(step))
+    return last if same else None
+
+
 def check_gate(attempt: AuditAttempt, acceptance: Acceptance) -> tuple[str, ...]:
     """Return the failed tests that were accepted, if the gate lets an attempt pass.
 
@@ -323,6 +351,15 @@ def check_gate(attempt: AuditAttempt, acceptance: Acceptance) -> tuple[str, ...]
             "the same, naming each test and why: lakehouse publish --accept TEST --reason TEXT"
         )
     return gate.failed
+
+
+def _entry(glue: Catalogue, step: Step) -> dict[str, Any] | None:
+    return glue.table(step.table) if step.values is None else glue.partition(step.table, step.values)
+
+
+def _is_root(step: Step) -> bool:
+    """Return True for a table of partitions, whose own location any publication moves."""
+    return step.values is None and bool((step.new or {}).get("PartitionKeys"))
 
 
 def _same(found: Mapping[str, Any] | None, expected: Mapping[str, Any] | None) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_lakehouse_provider.publishing import objects
-from airflow_lakehouse_provider.publishing.attempt import now
+from airflow_lakehouse_provider.publishing.attempt import AuditAttempt, Gate, now
 from airflow_lakehouse_provider.publishing.catalogue import Values
 from airflow_lakehouse_provider.publishing.names import Places, PublishingError, TableName, check_unit
 
@@ -113,6 +114,12 @@ def public_generation(records: Iterable[Publication]) -> int | None:
     return max(published, default=None)
 
 
+def age_days(publication: Publication) -> float:
+    """Return the days since a publication's last change of state."""
+    recorded = datetime.strptime(publication.recorded_at, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
+    return (datetime.now(timezone.utc) - recorded).total_seconds() / 86_400
+
+
 def _step(content: Mapping[str, Any]) -> Step:
     values = content["values"]
     return Step(**{**content, "table": TableName(**content["table"]), "values": tuple(values) if values else None})
@@ -152,6 +159,24 @@ class History:
         if objects.write(self._s3, self.uri(recorded), recorded.dump(), only_if="*") is None:
             raise PublishingError(f"publication {recorded.label} exists: another publisher was faster. Publish again.")
         return recorded
+
+    def record_gate(self, attempt: AuditAttempt, gate: Gate, run: str) -> None:
+        """Record that an attempt's gate failed; a second failure of the same attempt replaces the first."""
+        record = Publication(
+            unit=attempt.unit,
+            generation=None,
+            kind=GATE,
+            audit=attempt.audit,
+            state=REFUSED,
+            recorded_at=now(),
+            gate=gate.status,
+            gate_message=gate.message,
+            failed_tests=gate.failed,
+            run=run or attempt.run,
+            code=attempt.code,
+            rows=attempt.rows,
+        )
+        objects.write(self._s3, self.uri(record), record.dump())
 
     def change(self, publication: Publication, **changes: Any) -> Publication:
         """Write a record in a new state, and return it; its writer holds the lease."""

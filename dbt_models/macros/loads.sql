@@ -10,7 +10,8 @@
 
 
 {#- The months that this model reads and writes: the one in vars; without vars those whose current loads differ from the
-    loads that the model was built from; none, meaning every month, when it is built for the first time.
+    loads that the model was built from, but for those that wait (waiting_units); none, meaning every month, when it is
+    built for the first time.
     Queried here and written into the model as literals: Athena prunes partitions by literals, not by a subquery. -#}
 {% macro months_to_build() %}
     {#- Outside the condition: dbt must find this ref when it parses. -#}
@@ -31,8 +32,9 @@
         ~ ' and loads.run_id = built.run_id'
         ~ ' where loads.run_id is null or (built.run_id is null and loads.rows_kept > 0)'
     ) -%}
+    {%- set waiting = waiting_units() if changed.rows else [] -%}
     {%- set months = [] -%}
-    {%- for row in changed.rows -%}
+    {%- for row in changed.rows if '%04d-%02d' | format(row[0], row[1]) not in waiting -%}
         {%- do months.append({'year': row[0] | int, 'month': row[1] | int}) -%}
     {%- endfor -%}
     {{ return(months) }}
@@ -65,23 +67,5 @@
         {{ 'or ' if not loop.first }}({{ prefix }}year = '{{ '%04d' | format(each.year) }}' and {{ prefix }}month = '
         {{- '%02d' | format(each.month) }}')
         {%- endfor -%})
-    {%- endif -%}
-{% endmacro %}
-
-
-{#- insert_overwrite replaces only partitions that it has rows for, so a month that became empty would keep its old rows.
-    A hook: it deletes partitions of months without a kept row in load_audit. -#}
-{% macro drop_emptied_months() %}
-    {%- set audit = ref('stg_load_audit') -%}
-    {%- if execute -%}
-        {%- set emptied = run_query(
-            'select built.year, built.month from (select distinct year, month from ' ~ this ~ ') as built'
-            ~ ' inner join (select year, month from ' ~ audit
-            ~ ' where is_current group by year, month having sum(rows_kept) = 0) as loads'
-            ~ ' on built.year = loads.year and built.month = loads.month where ' ~ in_month_in_scope('built.')
-        ) -%}
-        {%- for row in emptied.rows -%}
-            {%- do adapter.clean_up_partitions(this, 'year = ' ~ row[0] | int ~ ' and month = ' ~ row[1] | int) -%}
-        {%- endfor -%}
     {%- endif -%}
 {% endmacro %}

@@ -74,6 +74,18 @@ def test_zones_may_share_a_bucket_under_prefixes(content):
         ("schedule.catchup", "no", "schedule.catchup is 'no'; it must be true or false"),
         ("databases", ["a"], "databases must hold keys and values, not ['a']"),
         ("poll_seconds", 0, "poll_seconds is 0; it must be a number of seconds from 0.2 to 3600"),
+        ("gate", 0.9, "gate must hold keys and values, not 0.9"),
+        ("gate", None, "gate must hold keys and values, not None"),
+        ("gate", {"rows_of_replaced": 90}, "gate.rows_of_replaced is 90; it must be a share from 0 to 1, such as 0.9"),
+        ("gate", {"rows_of_neighbours": "0.5"}, "gate.rows_of_neighbours is '0.5'; it must be a share from 0 to 1"),
+        ("gate", {"late_rows": True}, "gate.late_rows is True; it must be a share from 0 to 1"),
+        ("gate", {"late_rows": float("nan")}, "gate.late_rows is nan; it must be a share from 0 to 1"),
+        ("gate", {"daily_rows": "no"}, "gate.daily_rows is 'no'; it must be true or false"),
+        (
+            "gate",
+            {"late": 0.1},
+            "unknown key gate.late; allowed here: rows_of_replaced, rows_of_neighbours, daily_rows",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_what_is_allowed(content, key, value, said):
@@ -81,6 +93,22 @@ def test_a_mistake_is_named_with_what_is_allowed(content, key, value, said):
         Lakehouse.from_mapping(changed(content, key, value), where="my.yaml")
     assert str(caught.value).startswith("my.yaml: ")
     assert said in str(caught.value)
+
+
+def test_the_gates_shares_are_the_dbt_projects_vars_with_its_defaults(content, repository):
+    project = yaml.safe_load((repository / "dbt_models" / "dbt_project.yml").read_text())["vars"]
+    content.pop("gate", None)
+    defaults = Lakehouse.from_mapping(content).gate.dbt_vars
+    assert defaults == {name: project[name] for name in defaults}
+    content["gate"] = {"rows_of_replaced": 1, "daily_rows": False}
+    assert Lakehouse.from_mapping(content).gate.dbt_vars == {**defaults, "rows_of_replaced": 1.0, "daily_rows": False}
+
+
+@pytest.mark.parametrize(
+    ("value", "role"), [("arn:aws:iam::123456789012:role/x/fence",) * 2, (None, None), (..., None)]
+)
+def test_the_fence_may_be_left_out(content, value, role):
+    assert Lakehouse.from_mapping(changed(content, "dbt.fence_role", value)).dbt.fence_role == role
 
 
 def test_a_typo_in_a_required_key_is_guessed(content):
@@ -104,10 +132,3 @@ def test_a_file_that_cannot_be_read_or_parsed_is_named(tmp_path):
 def test_in_glue_dbt_has_the_jobs_role_and_no_connection(place, connection):
     dbt = Dbt("/p", "prod", place, "dbt", 4, glue_job="run-dbt", connection="aws_dbt")
     assert dbt.aws_conn_id == connection
-
-
-@pytest.mark.parametrize(
-    ("value", "role"), [("arn:aws:iam::123456789012:role/x/fence",) * 2, (None, None), (..., None)]
-)
-def test_the_fence_may_be_left_out(content, value, role):
-    assert Lakehouse.from_mapping(changed(content, "dbt.fence_role", value)).dbt.fence_role == role

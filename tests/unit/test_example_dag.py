@@ -19,16 +19,16 @@ from airflow_lakehouse_provider import starter
 from airflow_lakehouse_provider.month import Month
 
 
-def load(folder, **changes):
+def load(folder, file="nyc_taxi_monthly.py", **changes):
     """The DAG's module, beside a lakehouse.yaml with these changes."""
-    for file in ("nyc_taxi_monthly.py", "lakehouse.yaml"):
-        shutil.copyfile(starter.path("example_dags") / file, folder / file)
+    for each in (file, "lakehouse.yaml"):
+        shutil.copyfile(starter.path("example_dags") / each, folder / each)
     text = (folder / "lakehouse.yaml").read_text()
     for old, new in changes.items():
         assert old in text
         text = text.replace(old, new)
     (folder / "lakehouse.yaml").write_text(text)
-    spec = importlib.util.spec_from_file_location(f"example_{id(folder)}", folder / "nyc_taxi_monthly.py")
+    spec = importlib.util.spec_from_file_location(f"example_{id(folder)}", folder / file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -45,9 +45,16 @@ def test_the_steps_follow_each_other(module):
         "yellow.raw_file": [],
         "yellow.clean": ["yellow.raw_file"],
         "catalogue": ["yellow.clean"],
-        "dbt_run": ["catalogue"],
-        "dbt_test": ["dbt_run"],
+        "reference.dbt_build": ["catalogue"],
+        "reference.dbt_test": ["reference.dbt_build"],
+        "reference.publish": ["reference.dbt_build", "reference.dbt_test"],
+        "dbt_build": ["reference.publish"],
+        "dbt_test": ["dbt_build"],
+        "publish": ["dbt_build", "dbt_test"],
+        "load_quality": ["publish"],
     }
+    # Seeds and dimensions are skipped when they are as they were.
+    assert module.dag.get_task("dbt_build").trigger_rule == "none_failed"
 
 
 def test_each_service_is_a_load_of_its_own_and_one_crawl_covers_both(tmp_path):
@@ -90,9 +97,18 @@ def test_waiting_holds_no_worker(module):
         assert module.dag.get_task(task_id).deferrable is True
 
 
-def test_months_side_by_side_take_turns_in_dbt(module):
-    assert module.dag.get_task("dbt_run").pool == "lakehouse_dbt"
-    assert module.dag.get_task("dbt_test").pool == "default_pool"
+def test_a_month_is_built_apart_and_published_after_its_tests(module):
+    build, test, publish = (module.dag.get_task(name) for name in ("dbt_build", "dbt_test", "publish"))
+    assert build.audit == "{{ month() }}"
+    assert build.fence == test.fence == module.lakehouse.dbt.fence_role
+    assert test.audit == publish.attempt
+    assert build.partitions == "year = {{ month().year }} and month = {{ month().month }}"
+    assert build.pool == "default_pool"
+
+
+@pytest.mark.parametrize(("kept", "empty"), [([0], True), ([0, 0], True), ([0, 5], False), ([7], False)])
+def test_a_month_without_a_kept_row_is_published_as_empty(module, kept, empty):
+    assert module.kept_nothing([{"report": {"rows_kept": rows}} for rows in kept]) is empty
 
 
 def test_a_failure_is_logged_with_what_to_do(module, caplog):
@@ -113,3 +129,23 @@ def test_every_name_comes_from_lakehouse_yaml(module):
     dbt = dag.get_task("dbt_test")
     assert (dbt.schema, dbt.work_group) == (lakehouse.databases.marts, lakehouse.athena.work_group)
     assert dbt.s3_data_dir.startswith(lakehouse.zones.curated)
+
+
+def test_the_rollback_is_triggered_with_a_month_and_perhaps_a_generation(tmp_path):
+    dag = load(tmp_path, "lakehouse_rollback.py").dag
+    (task,) = dag.tasks
+    for value in ("2024-05", "2024-12"):
+        assert dag.params.get_param("month").resolve(value=value) == value
+    for wrong in ("2024-13", "24-05", "2024-5", "None", ""):
+        with pytest.raises(Exception, match="does not match"):
+            dag.params.get_param("month").resolve(value=wrong)
+    for params, to in (({"month": "2024-05", "generation": None}, None), ({"month": "2024-05", "generation": 3}, 3)):
+        rendered = dag.tasks[0].prepare_for_execution()
+        rendered.render_template_fields({"params": params, "dag": dag})
+        assert (rendered.unit, rendered.to) == ("2024-05", to)
+    assert task.s3_data_dir == "s3://nyc-taxi-curated"
+
+
+def test_the_sweep_runs_each_night(tmp_path):
+    (task,) = load(tmp_path, "lakehouse_sweep.py").dag.tasks
+    assert (task.schemas, task.s3_data_dir) == (["nyc_taxi_marts"], "s3://nyc-taxi-curated")

@@ -21,6 +21,7 @@ def test_the_exported_names():
         "PublishOperator",
         "RollbackOperator",
         "SweepOperator",
+        "gated_dbt",
     ]
     for name in airflow_lakehouse_provider.__all__:
         assert getattr(airflow_lakehouse_provider, name).__name__ == name

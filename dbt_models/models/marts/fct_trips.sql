@@ -2,8 +2,7 @@
     materialized='incremental',
     incremental_strategy='insert_overwrite',
     partitioned_by=['year', 'month'],
-    on_schema_change='fail',
-    post_hook="{{ drop_emptied_months() }}"
+    on_schema_change='fail'
 ) }}
 {{ refuse_full_refresh_of_a_month() }}
 {%- set months = months_to_build() %}

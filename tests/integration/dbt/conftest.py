@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
 import io
 import json
@@ -75,10 +76,11 @@ class CleanedZone:
         self._table("quarantine_trips", QUARANTINED, PARTITION)
         self._table("load_audit", AUDIT, [])
 
-    def load(self, year, month, trips, *, service="yellow", rejected=0, status="committed", audit=None, at=0):
+    def load(self, year, month, trips, *, service="yellow", rejected=0, late=(), status="committed", audit=None, at=0):
         """Write one run of a month and return its id.
 
         :param trips: the rows, each as its differences from the usual one
+        :param late: pickups of rows that another month's file would have brought
         :param audit: values of the audit row in place of the true ones
         """
         run_id = f"jr_{uuid.uuid4().hex[:16]}"
@@ -98,17 +100,17 @@ class CleanedZone:
             **{"source_file": "s3://raw/file.parquet", "run_id": run_id, "loaded_at": loaded},
         }
         rows = [{**usual, "trip_id": uuid.uuid4().hex, **trip} for trip in trips]
-        bad = [
-            {**usual, "trip_id": uuid.uuid4().hex, "reasons": ["total_missing"], "raw_row": "{}"}
-            for _ in range(rejected)
-        ]
+        faults = [{"reasons": ["total_missing"]}] * rejected
+        faults += [{"reasons": ["pickup_outside_month"], "pickup_at": pickup} for pickup in late]
+        bad = [{**usual, "trip_id": uuid.uuid4().hex, "raw_row": "{}", **fault} for fault in faults]
         for table, types, content in (("trips", TRIP, rows), ("quarantine_trips", QUARANTINED, bad)):
             self._write(f"{table}/{partition}/part-{run_id}.parquet", content, types)
             self._partition(table, partition, [service, f"{year:04d}", f"{month:02d}"])
         row = {
             **{"service": service, "year": f"{year:04d}", "month": f"{month:02d}", "run_id": run_id, "status": status},
-            **{"source_file": "s3://raw/file.parquet", "rows_read": len(rows) + rejected, "rows_kept": len(rows)},
-            **{"rows_quarantined": rejected, "rejected_total_missing": rejected, "started_at": loaded},
+            **{"source_file": "s3://raw/file.parquet", "rows_read": len(rows) + len(bad), "rows_kept": len(rows)},
+            **{"rows_quarantined": len(bad), "rejected_total_missing": rejected, "started_at": loaded},
+            "rejected_pickup_outside_month": len(late),
             **{f"suspect_{mark}": sum(mark in row["suspect"] for row in rows) for mark in MARKS},
             "committed_at": loaded if status == "committed" else None,
         }
@@ -165,12 +167,14 @@ class Warehouse:
     def __init__(self, local_aws, boto, cleaned, marts, project):
         self._local, self._boto, self.cleaned, self.marts = local_aws, boto, cleaned, marts
         self._project = project
+        # Small months have no rows on most days.
+        self._variables = {"cleaned_database": cleaned.database, "daily_rows": False}
         self.results, self.data = (f"{name}-{uuid.uuid4().hex[:12]}" for name in ("results", "curated"))
         for bucket in (self.results, self.data):
             boto("s3").create_bucket(Bucket=bucket)
 
     def dbt(self, command, **arguments):
-        variables = {"cleaned_database": self.cleaned.database, **arguments.pop("vars", {})}
+        variables = {**self._variables, **arguments.pop("vars", {})}
         operator = DbtAthenaOperator(
             task_id="dbt",
             command=command,
@@ -197,13 +201,78 @@ class Warehouse:
         }
         places = ["--project-dir", str(self._project), "--profiles-dir", str(self._project)]
         places += ["--target-path", str(target), "--log-path", str(target)]
-        known = json.dumps({"cleaned_database": self.cleaned.database, **variables})
+        known = json.dumps({**self._variables, **variables})
         command = [DBT, *words, *places, "--no-use-colors", "--vars", known]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
+    def gate(self, *names, target, **variables):
+        """Return the status of each of these tests, and the rows that each selects, as mappings, by its name."""
+        self.by_hand("test", "--select", *names, target=target, **variables)
+        results = json.loads((target / "run_results.json").read_text())["results"]
+        named = {result["unique_id"].split(".")[2]: result for result in results}
+        assert set(names) <= set(named), results
+        found = {name: self.rows(result["compiled_code"]) for name, result in named.items() if result["failures"]}
+        return {name: result["status"] for name, result in named.items()}, found
+
+    def record(self, unit, recorded_at, *, generation=None, **values):
+        """Write a publication record, as the operator does, and the table of them if it is not there."""
+        columns = dict.fromkeys(["unit", "kind", "audit", "state", "recorded_at", "gate", "gate_message"], "string")
+        columns |= {"generation": "int", "failed_tests": "array<string>", "accepted": "array<string>"}
+        columns |= dict.fromkeys(["reason", "accepted_by", "run"], "string")
+        with contextlib.suppress(self._boto("glue").exceptions.AlreadyExistsException):
+            self._boto("glue").create_table(
+                DatabaseName=self.marts,
+                TableInput={
+                    "Name": "publications",
+                    "TableType": "EXTERNAL_TABLE",
+                    "Parameters": {"classification": "json", "EXTERNAL": "TRUE"},
+                    "StorageDescriptor": {
+                        "Columns": [{"Name": name, "Type": type_} for name, type_ in columns.items()],
+                        "Location": f"s3://{self.data}/publications/",
+                        "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+                        "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                        "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"},
+                    },
+                },
+            )
+        record = {"unit": unit, "generation": generation, "recorded_at": recorded_at, **values, "plan": {"steps": []}}
+        name = f"{generation:06d}" if generation else f"gate-{uuid.uuid4().hex[:12]}"
+        self._boto("s3").put_object(
+            Bucket=self.data, Key=f"publications/{unit}/{name}.json", Body=json.dumps(record).encode()
+        )
+
+    def audit(self, *forgotten):
+        """Return a clone by pointers of these marts in an audit schema, without the months that it builds anew."""
+        glue, audit = self._boto("glue"), copy.copy(self)
+        audit.marts = f"{self.marts}__audit_{uuid.uuid4().hex[:12]}"
+        audit._variables = {**self._variables, "production_schema": self.marts}
+        glue.create_database(DatabaseInput={"Name": audit.marts})
+        for table in glue.get_tables(DatabaseName=self.marts)["TableList"]:
+            if table["TableType"] == "VIRTUAL_VIEW" or table["Name"] == "publications":
+                continue
+            known = ("Name", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
+            clone = {name: table[name] for name in known if name in table}
+            partitions = [] if not clone.get("PartitionKeys") else self._partitions(table["Name"])
+            if partitions:
+                clone["StorageDescriptor"]["Location"] = f"s3://{self.data}/generations/{audit.marts}/{table['Name']}"
+            glue.create_table(DatabaseName=audit.marts, TableInput=clone)
+            for partition in partitions:
+                if tuple(partition["Values"]) not in forgotten:
+                    content = {name: partition[name] for name in ("Values", "StorageDescriptor")}
+                    glue.create_partition(DatabaseName=audit.marts, TableName=table["Name"], PartitionInput=content)
+        return audit
+
     def query(self, sql):
         """Return the rows of a query, as texts."""
+        return [tuple(row) for row in self._answer(sql)[1:]]
+
+    def rows(self, sql):
+        """Return the rows of a query, each as a mapping of column to text."""
+        names, *rows = self._answer(sql)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _answer(self, sql):
         athena = self._boto("athena")
         execution = athena.start_query_execution(
             QueryString=sql,
@@ -216,8 +285,8 @@ class Warehouse:
             if status["State"] not in ("QUEUED", "RUNNING"):
                 break
         assert status["State"] == "SUCCEEDED", status
-        rows = athena.get_query_results(QueryExecutionId=execution)["ResultSet"]["Rows"][1:]
-        return [tuple(cell.get("VarCharValue") for cell in row["Data"]) for row in rows]
+        rows = athena.get_query_results(QueryExecutionId=execution)["ResultSet"]["Rows"]
+        return [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows]
 
     def queries(self, node):
         """Return dbt's query executions for a node whose name begins so, the last first."""
@@ -246,8 +315,10 @@ class Warehouse:
         return {item["Key"]: item["ETag"] for item in found if f"/{table}/" in item["Key"] and partition in item["Key"]}
 
     def partitions(self, table):
-        found = self._boto("glue").get_partitions(DatabaseName=self.marts, TableName=table)["Partitions"]
-        return sorted(tuple(partition["Values"]) for partition in found)
+        return sorted(tuple(partition["Values"]) for partition in self._partitions(table))
+
+    def _partitions(self, table):
+        return self._boto("glue").get_partitions(DatabaseName=self.marts, TableName=table)["Partitions"]
 
 
 class Catalogued:

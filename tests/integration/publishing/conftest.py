@@ -23,7 +23,7 @@ from airflow_lakehouse_provider.publishing.attempt import (
     now,
 )
 from airflow_lakehouse_provider.publishing.catalogue import Catalogue
-from airflow_lakehouse_provider.publishing.clone import clone
+from airflow_lakehouse_provider.publishing.clone import clone, forget_scope
 from airflow_lakehouse_provider.publishing.names import Places, TableName, new_audit
 from airflow_lakehouse_provider.publishing.publish import Publisher
 from airflow_lakehouse_provider.publishing.reads import ConflictCheck, QuerySettings
@@ -168,6 +168,12 @@ class Lake:
         self.attempts.change(uri, base=clone(Catalogue(self.glue), attempt, self.places, carried))
         for node in nodes:
             {"totals": self.build_totals, "recent": self.build_view}[node.rpartition(".")[2]](attempt)
+        return self.end(attempt)
+
+    def emptied(self, unit: str, scope: str) -> str:
+        """Build a unit without rows, and return the attempt's address."""
+        attempt = self.begin(unit, "facts", scope=scope, empty=True)
+        forget_scope(Catalogue(self.glue), attempt)
         return self.end(attempt)
 
     def exists(self, schema: str, table: str) -> bool:

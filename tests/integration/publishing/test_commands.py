@@ -41,6 +41,7 @@ def rows(output):
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.splitlines() if line.startswith("│")]
 
 
+@pytest.mark.slow
 def test_history_before_anything_was_published(command):
     assert command("history") == (0, command("history")[1])
     assert "No month was published" in command("history")[1]
@@ -67,6 +68,7 @@ def test_history_rollback_and_history(command, lake):
     assert [row[0] for row in rows(command("history")[1])] == ["2024-01", "2024-01", "2024-01", "2024-02"]
 
 
+@pytest.mark.slow
 def test_a_rollback_that_is_refused(command, lake):
     lake.publish_month(1, [1])
     code, output = command("rollback", "--month", "2024-01", "--to", "7")
@@ -97,12 +99,14 @@ def test_publish_accepts_named_tests_and_history_says_who_and_why(command, lake,
     assert "(accepted by ada: known duplicate)" in command("history")[1]
 
 
+@pytest.mark.slow
 def test_publish_without_a_build_that_waits(command):
     code, output = command("publish", "--month", "2024-01")
     assert code == 1
     assert "there is no build of 2024-01 that waits for its publication" in output
 
 
+@pytest.mark.slow
 def test_sweep_lists_and_removes(command, lake):
     lake.publish_month(1, [1])
     code, output = command("sweep", "--dry-run")

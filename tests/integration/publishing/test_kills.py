@@ -85,6 +85,7 @@ def test_killed_in_the_middle_another_month_finishes_it_first(lake, short_lease)
     assert lake.totals() == [(1, 2)]
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_changed_by_hand_it_is_undone(lake, short_lease):
     lake.publish_month(1, [1], "totals")
     uri = lake.built("2024-01", 1, [2], "totals")
@@ -98,6 +99,7 @@ def test_killed_in_the_middle_and_changed_by_hand_it_is_undone(lake, short_lease
     assert [each.state for each in lake.publisher().history.of("2024-01")] == ["published", "undone"]
 
 
+@pytest.mark.slow
 def test_a_publisher_waits_for_another_and_then_gives_up(lake):
     lake.publish_month(1, [1])
     mine = lease.Lease(lake.s3, lake.places, "mine", wait=0.5)

@@ -39,6 +39,7 @@ def test_a_month_that_reads_itself_alone_does_not_wait_for_the_others(lake):
     assert any("nothing of it was read" in line for line in lake.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", ["year = 2024 and month <= 3", "amount > 0", "amount + month > 0"])
 def test_a_month_that_reads_other_months_is_built_again(lake, condition):
     """Trap 9, a model that reads other months: also where the engine cannot tell that it does not."""
@@ -53,6 +54,7 @@ def test_a_month_that_reads_other_months_is_built_again(lake, condition):
     assert lake.snapshot() == before
 
 
+@pytest.mark.slow
 def test_a_query_that_cannot_be_explained_counts_as_reading_everything(lake):
     lake.publish_month(1, [1])
     attempt = lake.begin("2024-03", "facts")
@@ -64,12 +66,12 @@ def test_a_query_that_cannot_be_explained_counts_as_reading_everything(lake):
     assert any("it counts as reading everything" in line for line in lake.lines)
 
 
+@pytest.mark.slow
 def test_a_month_that_read_one_that_was_removed_since_is_built_again(lake):
     for month in (1, 2):
         lake.publisher().publish(build(lake, month, f"year = 2024 and month = {month}"))
     third, apart = build(lake, 3, "amount > 0"), build(lake, 4, "year = 2024 and month = 4")
-    empty = lake.end(lake.begin("2024-02", "facts", scope="year = 2024 and month = 2"))
-    lake.publisher().publish(empty, empty=True)
+    lake.publisher().publish(lake.emptied("2024-02", "year = 2024 and month = 2"))
     with pytest.raises(Moved) as raised:
         lake.publisher().publish(third)
     assert raised.value.nodes == ("model.p.running",)
@@ -88,6 +90,7 @@ def test_what_moved_is_built_again_upon_what_is_public_now(lake):
     assert record.audit != lake.attempts.read(third).audit
 
 
+@pytest.mark.slow
 def test_a_rollback_builds_again_what_other_months_replaced_since(lake):
     lake.publish_month(1, [1], "totals")
     lake.publish_month(1, [5], "totals")
@@ -100,6 +103,7 @@ def test_a_rollback_builds_again_what_other_months_replaced_since(lake):
     assert lake.facts() == [(1, 1, 7), (2, 1, 20)]
 
 
+@pytest.mark.slow
 def test_a_rollback_to_nothing_builds_again_what_other_months_replaced_since(lake):
     lake.publish_month(1, [1], "totals")
     lake.publish_month(2, [20], "totals")

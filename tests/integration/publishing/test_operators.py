@@ -51,6 +51,7 @@ def test_publish_and_roll_back(execute, lake):
     assert lake.facts() == [(1, 1, 1)]
 
 
+@pytest.mark.slow
 def test_accepted_tests_come_as_text_from_the_runs_parameters(execute, lake):
     attempt = lake.begin("2024-01", "facts")
     lake.build_month(attempt, 1, [7])
@@ -59,13 +60,7 @@ def test_accepted_tests_come_as_text_from_the_runs_parameters(execute, lake):
     assert result["gate"] == "accepted"
 
 
-def test_an_empty_unit_by_a_template(execute, lake):
-    lake.publish_month(1, [1])
-    uri = lake.end(lake.begin("2024-01", "facts", scope="year = 2024 and month = 1"))
-    execute(PublishOperator, attempt=uri, empty="True")
-    assert lake.facts() == []
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -74,7 +69,6 @@ def test_an_empty_unit_by_a_template(execute, lake):
         ({"attempt": "s3://b/attempts/x__audit_000000000000/attempt.json"}, "there is no attempt at|NoSuchBucket"),
         ({"attempt": "s3://b/attempts/x/attempt.json", "accept": 3, "reason": "x"}, "accept must be a list of names"),
         ({"attempt": "s3://b/attempts/x/attempt.json", "accept": "a"}, "the two go together"),
-        ({"attempt": "s3://b/attempts/x/attempt.json", "empty": "maybe"}, "empty"),
     ],
 )
 def test_arguments_that_cannot_be_used_fail_without_a_retry(execute, lake, arguments, message):
@@ -84,6 +78,7 @@ def test_arguments_that_cannot_be_used_fail_without_a_retry(execute, lake, argum
         execute(PublishOperator, **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -106,6 +101,7 @@ def test_what_moved_fails_without_a_retry_and_production_stays(execute, lake):
     assert lake.snapshot() == before
 
 
+@pytest.mark.slow
 def test_another_publisher_is_waited_for_and_the_task_retried(execute, lake, monkeypatch):
     uri = lake.built("2024-01", 1, [1])
     monkeypatch.setattr(lease.Lease.__init__, "__kwdefaults__", {"wait": 0.3, "log": None})
@@ -117,6 +113,7 @@ def test_another_publisher_is_waited_for_and_the_task_retried(execute, lake, mon
     assert not isinstance(raised.value, AirflowFailException)
 
 
+@pytest.mark.slow
 def test_sweep(execute, lake):
     lake.publish_month(1, [1])
     result = execute(SweepOperator, schemas=lake.schema, s3_data_dir=lake.places.data, list_only="true")

@@ -13,6 +13,7 @@ from airflow_lakehouse_provider.publishing.publish import Acceptance
 FAILED = Gate(GATE_FAILED, "1 of 3 tests failed: unique_facts (2 rows)", ("test.p.unique_facts.abc",))
 
 
+@pytest.mark.slow
 def test_the_first_publication_makes_the_tables(lake):
     published = lake.publish_month(1, [1, 2, 3], "totals", "recent")
     assert (published.generation, published.state, published.gate) == (1, "published", "passed")
@@ -43,6 +44,7 @@ def test_nothing_is_public_before_the_publication(lake):
     assert lake.facts() == [(1, 2, 14)]
 
 
+@pytest.mark.slow
 def test_an_attempt_is_published_once(lake):
     uri = lake.built("2024-01", 1, [1])
     first = lake.publisher().publish(uri)
@@ -83,6 +85,7 @@ def test_tests_are_accepted_with_a_reason():
         Acceptance((), "why not")
 
 
+@pytest.mark.slow
 def test_a_build_that_failed_in_a_node_is_refused_and_names_it(lake):
     uri = lake.built("2024-01", 1, [1], "totals")
     lake.attempts.change(uri, built=("model.p.facts",))
@@ -91,6 +94,7 @@ def test_a_build_that_failed_in_a_node_is_refused_and_names_it(lake):
     assert lake.snapshot() == {}
 
 
+@pytest.mark.slow
 def test_a_model_without_a_new_partition_is_refused_and_named(lake):
     lake.publish_month(1, [1])
     attempt = lake.begin("2024-02", "facts")
@@ -103,19 +107,19 @@ def test_an_empty_month_loses_its_partition(lake):
     scope = "year = 2024 and month = 2"
     lake.publish_month(1, [1])
     lake.publish_month(2, [2, 2])
-    uri = lake.end(lake.begin("2024-02", "facts", scope=scope))
-    published = lake.publisher().publish(uri, empty=True)
+    published = lake.publisher().publish(lake.emptied("2024-02", scope))
     assert lake.facts() == [(1, 1, 1)]
     assert [step.values for step in published.plan] == [None, ("2024", "2")]
 
 
+@pytest.mark.slow
 def test_an_empty_month_needs_the_partitions_that_it_owns(lake):
     lake.publish_month(2, [2])
-    uri = lake.end(lake.begin("2024-02", "facts"))
     with pytest.raises(PublishingError, match="is empty, and partitions is not given"):
-        lake.publisher().publish(uri, empty=True)
+        lake.emptied("2024-02", "")
 
 
+@pytest.mark.slow
 def test_a_partition_outside_of_what_the_run_may_touch_is_refused(lake):
     lake.publish_month(1, [1])
     before = lake.snapshot()
@@ -125,6 +129,7 @@ def test_a_partition_outside_of_what_the_run_may_touch_is_refused(lake):
     assert lake.snapshot() == before
 
 
+@pytest.mark.slow
 def test_an_expression_that_glue_does_not_accept(lake):
     lake.publish_month(1, [1])
     uri = lake.built("2024-02", 2, [1], scope="nonsense ===")
@@ -132,6 +137,7 @@ def test_an_expression_that_glue_does_not_accept(lake):
         lake.publisher().publish(uri)
 
 
+@pytest.mark.slow
 def test_a_column_added_at_the_end_is_added_and_others_are_refused(lake):
     lake.publish_month(1, [1])
     attempt = lake.begin("2024-02", "facts")
@@ -153,6 +159,7 @@ def test_a_column_added_at_the_end_is_added_and_others_are_refused(lake):
     assert lake.snapshot() == before
 
 
+@pytest.mark.slow
 def test_files_that_are_not_the_attempts_own_are_refused(lake):
     attempt = lake.begin("2024-01", "facts")
     lake.query(
@@ -163,6 +170,7 @@ def test_files_that_are_not_the_attempts_own_are_refused(lake):
         lake.publisher().publish(lake.end(attempt))
 
 
+@pytest.mark.slow
 def test_a_partition_without_files_is_refused(lake):
     lake.publish_month(1, [1])
     uri = lake.built("2024-01", 1, [2])
@@ -185,6 +193,7 @@ def test_dbt_by_hand_after_a_publication_replaces_the_month(lake):
     assert lake.facts() == [(1, 1, 8)]
 
 
+@pytest.mark.slow
 def test_two_months_at_once_are_both_published(lake):
     lake.publish_month(1, [1])
     second, third = lake.built("2024-02", 2, [2]), lake.built("2024-03", 3, [3])
@@ -205,6 +214,7 @@ def test_a_whole_table_that_another_month_replaced_is_not_overwritten(lake):
     assert lake.snapshot() == before
 
 
+@pytest.mark.slow
 def test_the_same_month_that_another_attempt_published_meanwhile_is_not_overwritten(lake):
     lake.publish_month(1, [1])
     older, newer = lake.built("2024-01", 1, [2]), lake.built("2024-01", 1, [3])
@@ -215,6 +225,7 @@ def test_the_same_month_that_another_attempt_published_meanwhile_is_not_overwrit
     assert lake.facts() == [(1, 1, 3)]
 
 
+@pytest.mark.slow
 def test_publishers_at_once_take_turns(lake):
     lake.publish_month(1, [1])
     months = [lake.built(f"2024-{month:02d}", month, [month]) for month in range(2, 6)]

@@ -18,6 +18,7 @@ def test_the_month_before_comes_back_with_its_whole_tables(lake):
     assert lake.totals() == [(1, 6), (2, 20)]
 
 
+@pytest.mark.slow
 def test_generation_0_is_what_was_there_before(lake):
     lake.publish_month(2, [20], "totals")
     lake.publish_month(1, [1], "totals")
@@ -31,6 +32,7 @@ def test_generation_0_is_what_was_there_before(lake):
     assert lake.totals() == [(1, 1), (2, 20)]
 
 
+@pytest.mark.slow
 def test_any_generation_comes_back_and_forth(lake):
     for amount in (1, 2, 3):
         lake.publish_month(1, [amount])
@@ -41,6 +43,7 @@ def test_any_generation_comes_back_and_forth(lake):
     assert lake.facts() == [(1, 1, 1)]
 
 
+@pytest.mark.slow
 def test_dbt_by_hand_after_a_rollback_replaces_the_month(lake):
     """Trap 1: a rollback moves the table's own location too."""
     lake.publish_month(1, [1, 2])
@@ -61,6 +64,7 @@ def test_what_was_changed_by_hand_is_not_overwritten(lake):
     assert lake.facts() == [(1, 1, 3)]
 
 
+@pytest.mark.slow
 def test_files_that_were_changed_in_place_are_noticed(lake):
     """Trap 2: a location is no identity."""
     lake.publish_month(1, [1])
@@ -82,6 +86,7 @@ def test_a_generation_whose_files_are_gone_does_not_come_back_empty(lake):
     assert lake.facts() == [(1, 1, 2)]
 
 
+@pytest.mark.slow
 def test_a_table_that_another_month_replaced_since_is_named(lake):
     lake.publish_month(1, [1], "totals")
     lake.publish_month(1, [2], "totals")
@@ -92,6 +97,7 @@ def test_a_table_that_another_month_replaced_since_is_named(lake):
     assert lake.snapshot() == before
 
 
+@pytest.mark.slow
 def test_a_whole_table_without_the_others_months_does_not_come_back(lake):
     """Between the generations of one month another month was published: the oldest table lacks that month."""
     lake.publish_month(1, [1], "totals")
@@ -103,6 +109,7 @@ def test_a_whole_table_without_the_others_months_does_not_come_back(lake):
     assert lake.totals() == [(1, 1), (2, 20)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unit", "to", "message"),
     [
@@ -120,10 +127,10 @@ def test_what_cannot_come_back(lake, unit, to, message):
     assert lake.facts() == [(1, 1, 2)]
 
 
+@pytest.mark.slow
 def test_a_removed_month_comes_back(lake):
     lake.publish_month(1, [1, 1])
-    uri = lake.end(lake.begin("2024-01", "facts", scope="year = 2024 and month = 1"))
-    lake.publisher().publish(uri, empty=True)
+    lake.publisher().publish(lake.emptied("2024-01", "year = 2024 and month = 1"))
     assert lake.facts() == []
     lake.publisher().rollback("2024-01")
     assert lake.facts() == [(1, 2, 2)]

@@ -51,6 +51,7 @@ def test_what_is_public_and_the_generation_before_it_stay(lake):
         lake.publisher().rollback("2024-01", 1)
 
 
+@pytest.mark.slow
 def test_everything_young_stays(lake):
     for amount in (1, 2, 3, 4):
         lake.publish_month(1, [amount])
@@ -68,6 +69,7 @@ def test_an_attempt_that_waits_for_its_publication_stays(lake):
     assert lake.facts() == [(1, 1, 2)]
 
 
+@pytest.mark.slow
 def test_an_attempt_that_died_goes_and_its_publication_is_refused(lake):
     lake.publish_month(1, [1])
     uri = lake.built("2024-01", 1, [2])
@@ -78,6 +80,7 @@ def test_an_attempt_that_died_goes_and_its_publication_is_refused(lake):
         lake.publisher().publish(uri)
 
 
+@pytest.mark.slow
 def test_files_of_a_table_built_by_hand_stay(lake):
     lake.publish_month(1, [1])
     lake.by_hand(2, [2, 2])
@@ -85,6 +88,7 @@ def test_files_of_a_table_built_by_hand_stay(lake):
     assert lake.facts() == [(1, 1, 1), (2, 2, 4)]
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing_and_says_what_would_go(lake):
     for amount in (1, 2, 3):
         lake.publish_month(1, [amount])
@@ -97,6 +101,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_go(lake):
     assert any(line.startswith("Would delete 1 files") for line in lake.lines)
 
 
+@pytest.mark.slow
 def test_temporary_tables_of_killed_runs_go_with_their_files(lake):
     lake.publish_month(1, [1])
     place = f"s3://{lake.bucket}/tables/tmp/x"
@@ -109,6 +114,7 @@ def test_temporary_tables_of_killed_runs_go_with_their_files(lake):
     assert lake.query(f"select a from {lake.schema}.other") == [("1",)]
 
 
+@pytest.mark.slow
 def test_a_foreign_schema_of_a_similar_name_is_left_alone(lake):
     lake.publish_month(1, [1])
     similar = new_audit(f"{lake.schema}_dev")

@@ -69,7 +69,7 @@ class Glue:
 
 
 class Task:
-    """A task instance: its tries and generations as Airflow counts them."""
+    """A task instance: its tries and rounds as Airflow counts them."""
 
     def __init__(self, glue: Glue, name: str) -> None:
         self.glue, self.name = glue, name
@@ -99,7 +99,7 @@ class Task:
                 self.retry()
 
     def retry(self) -> None:
-        """Begin again after a failure, a lost worker or a lost trigger: the same generation, without its state."""
+        """Begin again after a failure, a lost worker or a lost trigger: the same round, without its state."""
         self.run_id, self.state = None, StartState(first_try=False)
 
     def clear(self) -> None:

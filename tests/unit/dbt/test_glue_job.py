@@ -58,7 +58,7 @@ def of_another_version(document, version):
 
 
 VERSIONS = pytest.mark.parametrize(
-    ("version", "written"), [(0, "version 0"), (2, "version 2"), ("1", "version '1'"), (None, "no version")]
+    ("version", "written"), [(0, "version 0"), (3, "version 3"), ("1", "version '1'"), (None, "no version")]
 )
 
 
@@ -74,15 +74,15 @@ def test_the_script_refuses_a_request_of_another_version(s3, monkeypatch, versio
     s3.objects[REQUEST_URI] = of_another_version(DbtRequest({"command": "run"}, "s3://lake/shop.zip").dump(), version)
     with pytest.raises(SystemExit) as ended:
         run_job()
-    assert str(ended.value).startswith(f"{REQUEST_URI} has {written} and version 1 is expected: {REMEDY}")
+    assert str(ended.value).startswith(f"{REQUEST_URI} has {written} and version 2 is expected: {REMEDY}")
     # The operator learns of it too, and does not retry.
     verdict = glue_job.read_verdict(s3, FOLDER, RUN)
     assert (verdict.status, verdict.message) == (PERMANENT, str(ended.value))
 
 
 def test_the_script_refuses_a_request_with_a_member_of_a_later_version(s3):
-    s3.objects[REQUEST_URI] = json.dumps({"version": 2, "commands": ["run", "test"]}).encode()
-    with pytest.raises(SystemExit, match="has version 2 and version 1 is expected"):
+    s3.objects[REQUEST_URI] = json.dumps({"version": 3, "commands": ["run", "test"]}).encode()
+    with pytest.raises(SystemExit, match="has version 3 and version 2 is expected"):
         run_job()
 
 
@@ -104,7 +104,7 @@ def test_the_verdict_of_a_run_is_read_by_the_operator(s3, monkeypatch):
 @VERSIONS
 def test_the_operator_refuses_a_verdict_of_another_version(s3, version, written):
     s3.objects[VERDICT_URI] = of_another_version(DbtVerdict(SUCCESS).dump(), version)
-    with pytest.raises(VersionError, match=f"^{VERDICT_URI} has {written} and version 1 is expected: {REMEDY}"):
+    with pytest.raises(VersionError, match=f"^{VERDICT_URI} has {written} and version 2 is expected: {REMEDY}"):
         glue_job.read_verdict(s3, FOLDER, RUN)
 
 
@@ -125,7 +125,7 @@ def test_a_note_of_another_version_stops_nothing(s3, monkeypatch, version, writt
     monkeypatch.setattr(glue_job.queries, "stop_running", lambda *_, **__: pytest.fail("queries were stopped"))
     running = documents.dump({"invocation_id": "inv-1", "work_group": None})
     s3.objects[f"{FOLDER}/{RUN}.running.json"] = of_another_version(running, version)
-    with pytest.raises(VersionError, match=f"has {written} and version 1 is expected: {REMEDY}"):
+    with pytest.raises(VersionError, match=f"has {written} and version 2 is expected: {REMEDY}"):
         glue_job.stop_queries(s3, None, FOLDER, RUN, 1.5)
 
 
@@ -136,5 +136,5 @@ def test_the_last_try_of_another_version_is_not_continued(s3, version, written):
     store.remember(last)
     assert store.last() == last
     s3.objects["s3://lake/task/last.json"] = of_another_version(s3.objects["s3://lake/task/last.json"], version)
-    with pytest.raises(VersionError, match=f"^s3://lake/task/last.json has {written} and version 1 is expected"):
+    with pytest.raises(VersionError, match=f"^s3://lake/task/last.json has {written} and version 2 is expected"):
         store.last()

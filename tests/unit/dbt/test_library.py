@@ -53,7 +53,7 @@ def test_it_carries_nothing_that_glue_does_not_run(names):
     assert ENTRY.replace(".", "/") + ".py" in names
     parts = {name.split("/")[1] for name in names}
     assert parts & {"operators", "triggers", "links", "_airflow", "aws", "cli", "demo", "mwaa"} == set()
-    for absent in ("library", "profile", "credentials"):  # of the worker
+    for absent in ("library", "profile"):  # of the worker
         assert f"airflow_lakehouse_provider/dbt/{absent}.py" not in names
 
 

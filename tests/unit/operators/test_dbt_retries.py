@@ -157,7 +157,7 @@ def test_a_third_try_goes_on_with_what_the_second_left(worker):
         ("resume off by template", {"resume": "False"}),
         ("a first try", {"try_number": 1}),
         ("project", {}),
-        ("generation", {}),
+        ("round", {}),
         ("artifacts gone", {}),
     ],
 )
@@ -166,7 +166,7 @@ def test_only_a_retry_of_the_same_resumes(worker, monkeypatch, what, again):
         worker.run(ORDERS, BROKEN, code=1)
     if what == "project":
         (worker.project / "models.sql").write_text("select 2")
-    elif what == "generation":
+    elif what == "round":
         monkeypatch.setattr(TaskInstance, "max_tries", 5)
     elif what == "artifacts gone":
         for key in worker.kept:
