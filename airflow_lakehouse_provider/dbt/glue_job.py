@@ -25,7 +25,7 @@ from airflow_lakehouse_provider.dbt.events import DbtEvent
 from airflow_lakehouse_provider.dbt.request import DbtRequest
 from airflow_lakehouse_provider.dbt.run import DbtRun
 from airflow_lakehouse_provider.dbt.verdict import PERMANENT, SUCCESS, DbtVerdict
-from airflow_lakehouse_provider.s3_uri import split_s3_uri
+from airflow_lakehouse_provider.publishing import objects
 
 PYTHON_SHELL = (
     "A Python shell job runs Python 3.9, which is too old for dbt-core 1.11: make it a Spark job (glueetl) of Glue "
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     s3 = boto3.client("s3")
     folder = arguments.request_uri.rpartition("/")[0]
     verdict = _verdict(s3, arguments.request_uri, folder, arguments.JOB_RUN_ID)
-    write(s3, _verdict_uri(folder, arguments.JOB_RUN_ID), verdict.dump())
+    objects.write(s3, _verdict_uri(folder, arguments.JOB_RUN_ID), verdict.dump())
     if verdict.status != SUCCESS:
         print(verdict.message, file=sys.stderr)
         sys.exit(verdict.message.splitlines()[0])
@@ -59,11 +59,11 @@ def _verdict(s3: Any, request_uri: str, folder: str, run_id: str) -> DbtVerdict:
     """Read the request, run dbt and return the verdict."""
     import boto3
 
-    document = read(s3, request_uri)
-    if document is None:
+    found = objects.read(s3, request_uri)
+    if found is None:
         return DbtVerdict(PERMANENT, f"There is no request at {request_uri}: the job is started by DbtAthenaOperator")
     try:
-        request = DbtRequest.load(document, request_uri, OTHER_VERSION)
+        request = DbtRequest.load(found[0], request_uri, OTHER_VERSION)
     except VersionError as error:
         return DbtVerdict(PERMANENT, str(error))
     announced = False
@@ -73,7 +73,7 @@ def _verdict(s3: Any, request_uri: str, folder: str, run_id: str) -> DbtVerdict:
         if not announced and event.invocation_id:
             announced = True
             running = {"invocation_id": event.invocation_id, "work_group": request.work_group}
-            write(s3, _running_uri(folder, run_id), documents.dump(running))
+            objects.write(s3, _running_uri(folder, run_id), documents.dump(running))
         if event.level > logging.DEBUG:
             log(event.level, event.message)
 
@@ -102,8 +102,8 @@ def read_verdict(s3: Any, folder: str, run_id: str) -> DbtVerdict | None:
     :raises VersionError: the job's script is of another version
     """
     uri = _verdict_uri(folder, run_id)
-    document = read(s3, uri)
-    return DbtVerdict.load(document, uri, OTHER_VERSION) if document else None
+    found = objects.read(s3, uri)
+    return DbtVerdict.load(found[0], uri, OTHER_VERSION) if found else None
 
 
 def stop_queries(s3: Any, athena: Any, folder: str, run_id: str, within: float) -> list[str]:
@@ -113,10 +113,10 @@ def stop_queries(s3: Any, athena: Any, folder: str, run_id: str, within: float) 
     :raises VersionError: the job's script is of another version
     """
     uri = _running_uri(folder, run_id)
-    document = read(s3, uri)
-    if not document:
+    found = objects.read(s3, uri)
+    if found is None:
         return []
-    running = documents.load(document, uri, OTHER_VERSION)
+    running = documents.load(found[0], uri, OTHER_VERSION)
     return queries.stop_running(athena, **running, within=within)
 
 
@@ -126,19 +126,3 @@ def _verdict_uri(folder: str, run_id: str) -> str:
 
 def _running_uri(folder: str, run_id: str) -> str:
     return f"{folder}/{run_id}.running.json"
-
-
-def read(s3: Any, uri: str) -> bytes | None:
-    """Return an object's content; None where there is none."""
-    bucket, key = split_s3_uri(uri)
-    try:
-        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except s3.exceptions.NoSuchKey:
-        return None
-    return content
-
-
-def write(s3: Any, uri: str, document: bytes) -> None:
-    """Put a JSON document into S3."""
-    bucket, key = split_s3_uri(uri)
-    s3.put_object(Bucket=bucket, Key=key, Body=document, ContentType="application/json")

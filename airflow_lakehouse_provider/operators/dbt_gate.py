@@ -10,6 +10,7 @@ from airflow_lakehouse_provider.dbt.access import CREDENTIAL_VARIABLES, OTHER_CR
 from airflow_lakehouse_provider.dbt.commands import DbtArguments
 from airflow_lakehouse_provider.dbt.gate.fence import PROFILE_CREDENTIALS
 from airflow_lakehouse_provider.dbt.gate.request import BUILDS, REFUSED_FLAGS, TESTS, GateRequest
+from airflow_lakehouse_provider.operators.task_key import run_name
 from airflow_lakehouse_provider.publishing.names import PublishingError, check_unit
 from airflow_lakehouse_provider.values import ArgumentError, parse_flag
 
@@ -81,7 +82,7 @@ def gate_request(
         direct=direct,
         empty=_empty(settings, tests),
         unchanged_days=_days(settings.skip_unchanged_days, tests),
-        run=_run(context),
+        run=run_name(context),
         session=_session(context),
         partition=partition,
     ).as_mapping()
@@ -178,14 +179,7 @@ def _scope(partitions: Any) -> str | None:
     return partitions.strip()
 
 
-def _run(context: Context) -> str:
-    if "ti" not in context:
-        return ""
-    ti = context["ti"]
-    return f"{ti.dag_id}/{ti.run_id}"
-
-
 def _session(context: Context) -> str:
     """Return the name of the role's session: the DAG run, as CloudTrail shows it."""
-    name = _run(context) or "dbt"
+    name = run_name(context) or "dbt"
     return re.sub(r"[^\w+=,.@-]", "-", name, flags=re.ASCII)[:64]

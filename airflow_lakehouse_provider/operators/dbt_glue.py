@@ -25,7 +25,6 @@ from airflow_lakehouse_provider.dbt.glue_job import (
     TASK_ARGUMENT,
     read_verdict,
     stop_queries,
-    write,
 )
 from airflow_lakehouse_provider.dbt.project import Project, ProjectError, pack
 from airflow_lakehouse_provider.dbt.request import DbtRequest
@@ -34,6 +33,7 @@ from airflow_lakehouse_provider.dbt.verdict import DbtVerdict
 from airflow_lakehouse_provider.links import glue as links
 from airflow_lakehouse_provider.operators.task_key import is_first_try, run_key
 from airflow_lakehouse_provider.operators.task_run import RunSettings, TaskRun
+from airflow_lakehouse_provider.publishing import objects
 from airflow_lakehouse_provider.s3_uri import split_s3_uri
 from airflow_lakehouse_provider.triggers.dbt import DbtGlueRunTrigger
 from airflow_lakehouse_provider.triggers.events import DeadlineReached, Event, RunEnded, RunWait, TurnReady, WaitFailed
@@ -109,7 +109,7 @@ class DbtInGlue:
                 raise AirflowFailException(f"The Glue job {name!r} cannot run dbt. {PYTHON_SHELL}")
             if request is not None:
                 document = replace(request, project=self._upload_project(request.project)).dump()
-                write(self._run.client("s3"), self._request_uri(context), document)
+                objects.write(self._run.client("s3"), self._request_uri(context), document)
 
         interval = self._settings.poll_interval
         run = self._run.take(claim, state, interval, deadline, check)

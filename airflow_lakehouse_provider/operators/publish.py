@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_lakehouse_provider._airflow.compat import AirflowException, AirflowFailException, BaseOperator
 from airflow_lakehouse_provider._airflow.connection import AwsConnection
+from airflow_lakehouse_provider.operators.task_key import run_name
 from airflow_lakehouse_provider.publishing.lease import LeaseError
 from airflow_lakehouse_provider.publishing.names import Places, PublishingError
 from airflow_lakehouse_provider.publishing.publish import Acceptance, Publisher
@@ -85,7 +86,7 @@ class PublishOperator(PublishingTask):
     :param botocore_config: arguments of botocore's Config
     :raises AirflowFailException: (no retry) the gate has not passed, production was changed since it was read, or what
         was built cannot be published; production is unchanged
-    :raises AirflowException: (retry) another publisher is at work for longer than ten minutes
+    :raises AirflowException: (retry) another publisher is at work for longer than an hour
     """
 
     template_fields: Sequence[str] = (
@@ -119,7 +120,7 @@ class PublishOperator(PublishingTask):
             acceptance = Acceptance(parse_names("accept", self.accept), self.reason or "", self.accepted_by or "")
             settings = QuerySettings(self.work_group or None, self.s3_staging_dir or None)
             publisher = self._publisher(places, settings)
-            record = publisher.publish(self.attempt, acceptance=acceptance, run=_run(context))
+            record = publisher.publish(self.attempt, acceptance=acceptance, run=run_name(context))
         return _result(record, publisher)
 
 
@@ -136,7 +137,7 @@ class RollbackOperator(PublishingTask):
     :param region_name: default: the connection's
     :param botocore_config: arguments of botocore's Config
     :raises AirflowFailException: (no retry) it cannot come back; the message says why; production is unchanged
-    :raises AirflowException: (retry) another publisher is at work for longer than ten minutes
+    :raises AirflowException: (retry) another publisher is at work for longer than an hour
     """
 
     template_fields: Sequence[str] = ("unit", "s3_data_dir", "to", *_AWS_FIELDS)
@@ -151,7 +152,7 @@ class RollbackOperator(PublishingTask):
     def execute(self, context: Context) -> dict[str, Any]:
         with self._refusals():
             publisher = self._publisher(_places(self.s3_data_dir), QuerySettings())
-            record = publisher.rollback(self.unit, _generation(self.to), run=_run(context))
+            record = publisher.rollback(self.unit, _generation(self.to), run=run_name(context))
         return {**_result(record, publisher), "restores": record.restores}
 
 
@@ -208,11 +209,6 @@ class SweepOperator(PublishingTask):
             places = _places(self.s3_data_dir)
             swept = Sweeper(self._client("glue"), self._client("s3"), places, settings, log=self.log.info).sweep()
         return {"databases": swept.databases, "tables": swept.tables, "files": swept.files, "bytes": swept.bytes}
-
-
-def _run(context: Context) -> str:
-    ti = context.get("ti") if context else None
-    return f"{ti.dag_id}/{ti.run_id}" if ti is not None else ""
 
 
 def _result(record: Publication, publisher: Publisher) -> dict[str, Any]:

@@ -26,6 +26,12 @@ def run_key(context: Context) -> RunKey:
     )
 
 
+def run_name(context: Context) -> str:
+    """Return the DAG run as records name it, ``dag_id/run_id``; an empty text outside of one."""
+    ti = context.get("ti") if context else None
+    return f"{ti.dag_id}/{ti.run_id}" if ti is not None else ""
+
+
 def is_first_try(context: Context) -> bool:
     """Return True if no earlier try of this DAG run can have started a job run, even if AWS has one of the same key."""
     return int(getattr(context["ti"], "try_number", 1) or 1) <= 1

@@ -5,7 +5,6 @@ Its document in S3 is written by one process at a time: whoever changes it names
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
@@ -13,10 +12,10 @@ from typing import Any
 
 from airflow_lakehouse_provider.publishing import objects
 from airflow_lakehouse_provider.publishing.names import Places, PublishingError, TableName, check_audit, check_unit
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 # Kinds of nodes, by the way in which they are published.
 PARTITIONED, TABLE, VIEW = "partitioned", "table", "view"
-KINDS = (PARTITIONED, TABLE, VIEW)
 # States of an attempt
 BUILDING, BUILT, FAILED = "building", "built", "failed"
 # Results of a gate
@@ -24,6 +23,7 @@ PASSED, GATE_FAILED = "passed", "failed"
 DOCUMENT = "attempt.json"
 PRODUCTION_MANIFEST, AUDIT_MANIFEST, STATEMENTS = "production.json", "audit.json", "statements.json"
 VERSION = 1
+_TIME = "%Y-%m-%d %H:%M:%S.%f"
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,7 @@ class AuditAttempt:
 
         :raises PublishingError: it is none of this version
         """
-        content = json.loads(document)
-        if not isinstance(content, dict) or content.get("version") != VERSION:
-            raise PublishingError(
-                f"{uri} is not an attempt of version {VERSION}: another version of the provider wrote it. Build again."
-            )
+        content = objects.of_version(document, f"{uri} is not an attempt of version {VERSION}", VERSION, "Build again.")
         gate = content["gate"]
         return cls(
             **{
@@ -137,9 +133,9 @@ class AuditAttempt:
             }
         )
 
-    def node(self, unique_id: str) -> Node:
-        """Return one of its nodes."""
-        return next(each for each in self.nodes if each.unique_id == unique_id)
+    def base_locations(self, node: Node) -> dict[tuple[str, ...], str]:
+        """Return the location of each partition that production had of a node when the attempt began."""
+        return {tuple(values): place for values, place, *_ in self.base[str(node.production)]["partitions"]}
 
 
 class AttemptStore:
@@ -194,14 +190,23 @@ class AttemptStore:
         built = sorted((each.started, each.audit) for each in found if each.unit == unit and each.state == BUILT)
         return self.uri(built[-1][1]) if built else None
 
-    def all(self) -> list[str]:
-        """Return the audit schemas of all attempts."""
+    def all(self) -> dict[str, datetime]:
+        """Return the audit schemas of all attempts, and when the document of each was changed last."""
         prefix = f"{self.places.attempts}/"
-        _, _, key = prefix.removeprefix("s3://").partition("/")
-        found = (item["Key"].removeprefix(key).partition("/") for item in objects.keys(self._s3, prefix))
-        return sorted(audit for audit, _, name in found if name == DOCUMENT)
+        _, folder = split_s3_uri(prefix)
+        found = {}
+        for item in objects.keys(self._s3, prefix):
+            audit, _, name = item["Key"].removeprefix(folder).partition("/")
+            if name == DOCUMENT:
+                found[audit] = item["LastModified"]
+        return found
 
 
 def now() -> str:
     """Return the time as documents have it: UTC, with milliseconds, as Athena's ``timestamp`` reads it."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return datetime.now(timezone.utc).strftime(_TIME)[:-3]
+
+
+def moment(text: str) -> datetime:
+    """Return the time that a document has."""
+    return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)

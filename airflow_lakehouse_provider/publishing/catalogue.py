@@ -69,6 +69,10 @@ class Catalogue:
             return None
         return partition
 
+    def entry(self, name: TableName, values: Values | None) -> dict[str, Any] | None:
+        """Return a partition or, without values, the table itself; None where there is none."""
+        return self.table(name) if values is None else self.partition(name, values)
+
     def tables(self, database: str) -> Iterator[dict[str, Any]]:
         """Yield the tables of a database; none where there is no such database."""
         try:

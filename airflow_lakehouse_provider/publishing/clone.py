@@ -55,7 +55,7 @@ def forget_scope(glue: Catalogue, attempt: AuditAttempt) -> None:
         )
     for node in attempt.nodes:
         if node.kind == PARTITIONED and glue.table(node.audit) is not None:
-            base = {tuple(values): place for values, place, *_ in attempt.base[str(node.production)]["partitions"]}
+            base = attempt.base_locations(node)
             owned = glue.partitions(node.audit, attempt.scope)
             glue.delete_partitions(
                 node.audit, [values for values, each in owned.items() if base.get(values) == catalogue.location(each)]

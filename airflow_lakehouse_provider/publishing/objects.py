@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from airflow_lakehouse_provider.publishing.names import PublishingError
 from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 _LOST = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
@@ -45,12 +46,6 @@ def write(s3: Any, uri: str, content: bytes, *, only_if: str | None = None) -> s
     return etag
 
 
-def delete(s3: Any, uri: str) -> None:
-    """Delete an object; one that is not there is no error."""
-    bucket, key = split_s3_uri(uri)
-    s3.delete_object(Bucket=bucket, Key=key)
-
-
 def keys(s3: Any, prefix: str) -> Iterator[dict[str, Any]]:
     """Yield the objects under a prefix, each as S3 lists it (Key, ETag, Size, LastModified)."""
     bucket, key = split_s3_uri(prefix)
@@ -67,6 +62,18 @@ def files_at(s3: Any, location: str) -> dict[str, str]:
 def line(content: dict[str, Any]) -> bytes:
     """Return a document on one line, as a table of JSON in Athena needs it."""
     return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+
+
+def of_version(document: bytes, fault: str, version: int, remedy: str) -> dict[str, Any]:
+    """Return the content of a document that has a version.
+
+    :param fault: the beginning of the error's sentence; ``remedy`` is its end
+    :raises PublishingError: it has another version
+    """
+    content = json.loads(document)
+    if not isinstance(content, dict) or content.get("version") != version:
+        raise PublishingError(f"{fault}: another version of the provider wrote it. {remedy}")
+    return content
 
 
 def _code(error: Exception) -> str:

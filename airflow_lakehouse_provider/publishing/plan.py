@@ -56,7 +56,7 @@ class Planner:
         audit, production = self._audit_table(node), self.glue.table(node.production)
         built = self.glue.partitions(node.audit)
         public = self.glue.partitions(node.production) if production else {}
-        base = {tuple(values): place for values, place, *_ in attempt.base[str(node.production)]["partitions"]}
+        base = attempt.base_locations(node)
         keys = catalogue.keys(audit)
         changed = {values: each for values, each in built.items() if base.get(values) != catalogue.location(each)}
         gone = [values for values in base if values not in built]

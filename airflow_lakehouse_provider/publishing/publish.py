@@ -66,10 +66,6 @@ class Acceptance:
                 "that may fail this once, and say why."
             )
 
-    def covers(self, unique_id: str) -> bool:
-        """Return True if a test was accepted, see :func:`is_accepted`."""
-        return is_accepted(unique_id, self.tests)
-
 
 class Publisher:
     """The one who changes what is public.
@@ -264,11 +260,11 @@ class Publisher:
     def _undo(self, record: Publication, lease: Lease) -> None:
         for step in reversed(record.plan):
             lease.check()
-            if _same(self._current(step), step.new) and not _same(step.old, step.new):
+            if _same(self._glue.entry(*step.entry), step.new) and not _same(step.old, step.new):
                 self._take(step, step.new, step.old)
 
     def _check(self, step: Step) -> None:
-        current = self._current(step)
+        current = self._glue.entry(*step.entry)
         if not _same(current, step.old) and not _same(current, step.new):
             raise Moved(f"{step} was changed by somebody else: it is {_place(current)}, not {_place(step.old)}")
 
@@ -281,15 +277,12 @@ class Publisher:
                 f"{step}: the file {lost[0][0]} ({len(lost)} in all) was changed or deleted since it was planned"
             )
 
-    def _current(self, step: Step) -> dict[str, Any] | None:
-        return _entry(self._glue, step)
-
     def _take(self, step: Step, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
         """Change an entry from old to new, unless it is new already.
 
         :raises Moved: it is neither
         """
-        current = self._current(step)
+        current = self._glue.entry(*step.entry)
         if _same(current, new):
             return
         if not _same(current, old):
@@ -330,7 +323,7 @@ def unchanged(glue: Catalogue, history: History, unit: str, code: str, days: flo
     last = published[-1] if published else None
     if last is None or last.kind != PUBLICATION or last.code != code or age_days(last) > days:
         return None
-    same = all(_same(_entry(glue, step), step.new) for step in last.plan if not _is_root(step))
+    same = all(_same(glue.entry(*step.entry), step.new) for step in last.plan if not step.is_root)
     return last if same else None
 
 
@@ -344,22 +337,13 @@ def check_gate(attempt: AuditAttempt, acceptance: Acceptance) -> tuple[str, ...]
         raise PublishingError(f"attempt {attempt.audit} of {attempt.unit} was not tested: run dbt test on it first")
     if gate.status == PASSED:
         return ()
-    refused = [test for test in gate.failed if not acceptance.covers(test)]
+    refused = [test for test in gate.failed if not is_accepted(test, acceptance.tests)]
     if refused or not gate.failed:
         raise PublishingError(
             f"the gate of {attempt.unit} failed: {gate.message}. Production is unchanged. A person may publish it all "
             "the same, naming each test and why: lakehouse publish --accept TEST --reason TEXT"
         )
     return gate.failed
-
-
-def _entry(glue: Catalogue, step: Step) -> dict[str, Any] | None:
-    return glue.table(step.table) if step.values is None else glue.partition(step.table, step.values)
-
-
-def _is_root(step: Step) -> bool:
-    """Return True for a table of partitions, whose own location any publication moves."""
-    return step.values is None and bool((step.new or {}).get("PartitionKeys"))
 
 
 def _same(found: Mapping[str, Any] | None, expected: Mapping[str, Any] | None) -> bool:

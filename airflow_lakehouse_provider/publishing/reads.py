@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -77,6 +78,7 @@ class ConflictCheck:
         def reads_of(node: Node) -> Sequence[Read] | None:
             return reads[node.unique_id]
 
+        @functools.cache
         def keys(name: TableName) -> list[tuple[str, str]]:
             return catalogue.keys(self._glue.table(name) or {})
 

@@ -5,16 +5,17 @@ An object is one line of JSON whose top-level members are also columns of a tabl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_lakehouse_provider.publishing import objects
-from airflow_lakehouse_provider.publishing.attempt import AuditAttempt, Gate, now
+from airflow_lakehouse_provider.publishing.attempt import AuditAttempt, Gate, moment, now
 from airflow_lakehouse_provider.publishing.catalogue import Values
 from airflow_lakehouse_provider.publishing.names import Places, PublishingError, TableName, check_unit
+from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 VERSION = 1
 # Kinds: a build's publication, one that puts a former generation back, and a gate that failed.
@@ -49,6 +50,11 @@ class Step:
     def entry(self) -> tuple[TableName, Values | None]:
         """The entry that it changes."""
         return self.table, self.values
+
+    @property
+    def is_root(self) -> bool:
+        """True for a table of partitions, whose own location every publication moves."""
+        return self.values is None and bool((self.new or {}).get("PartitionKeys"))
 
     def __str__(self) -> str:
         return f"{self.table} {'/'.join(self.values)}" if self.values else str(self.table)
@@ -99,11 +105,7 @@ class Publication:
 
         :raises PublishingError: it is none of this version
         """
-        content = json.loads(document)
-        if not isinstance(content, dict) or content.get("version") != VERSION:
-            raise PublishingError(
-                f"{uri} is not a publication of version {VERSION}: another version of the provider wrote it. Use that."
-            )
+        content = objects.of_version(document, f"{uri} is not a publication of version {VERSION}", VERSION, "Use that.")
         texts = {name: tuple(content[name]) for name in ("failed_tests", "accepted")}
         return cls(**{**content, **texts, "plan": tuple(_step(each) for each in content["plan"])})
 
@@ -116,8 +118,7 @@ def public_generation(records: Iterable[Publication]) -> int | None:
 
 def age_days(publication: Publication) -> float:
     """Return the days since a publication's last change of state."""
-    recorded = datetime.strptime(publication.recorded_at, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
-    return (datetime.now(timezone.utc) - recorded).total_seconds() / 86_400
+    return (datetime.now(timezone.utc) - moment(publication.recorded_at)).total_seconds() / 86_400
 
 
 def _step(content: Mapping[str, Any]) -> Step:
@@ -209,7 +210,9 @@ class History:
 
     def next_generation(self, unit: str) -> int:
         """Return the number of a unit's next publication."""
-        return max((each.generation or 0 for each in self.of(unit)), default=0) + 1
+        # By the names alone: gates that failed have no number.
+        names = (PurePosixPath(uri).stem for name, uri in self._names(check_unit(unit)) if name == unit)
+        return max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
     def _read(self, unit: str) -> Iterator[Publication]:
         for name, uri in self._names(check_unit(unit)):
@@ -218,7 +221,7 @@ class History:
 
     def _names(self, unit: str | None = None) -> Iterator[tuple[str, str]]:
         prefix = f"{self.places.publications}/{f'{unit}/' if unit else ''}"
-        bucket, _, _ = prefix.removeprefix("s3://").partition("/")
+        bucket, _ = split_s3_uri(prefix)
         for item in objects.keys(self._s3, prefix):
             folder, _, name = item["Key"].rpartition("/")
             if name.endswith(".json") and not name.startswith("_"):

@@ -63,7 +63,7 @@ class Returner:
         steps, replaced = [], set()
         for chain in _chains(undone):
             first, last = chain[0], chain[-1]
-            current = self._current(last.table, last.values)
+            current = self.glue.entry(*last.entry)
             ours = _is(current, last.new, last.values)
             if not ours:
                 owner = catalogue.generation(current or {})
@@ -83,7 +83,7 @@ class Returner:
         after = dict(first.old) if first.old is not None else None
         if after is not None:
             after["Parameters"] = {**(after.get("Parameters") or {}), GENERATION: label}
-        if last.values is None and before is not None and (last.new or {}).get("PartitionKeys"):
+        if last.is_root and before is not None:
             # The table of partitions stays as it is, with columns that were added, and gets a fresh location.
             after = {
                 **before,
@@ -91,9 +91,6 @@ class Returner:
                 "StorageDescriptor": {**before["StorageDescriptor"], "Location": self.places.new_root()},
             }
         return Step(last.node, last.table, last.values, before, after, last.new_files, first.old_files)
-
-    def _current(self, table: TableName, values: Values | None) -> dict[str, Any] | None:
-        return self.glue.table(table) if values is None else self.glue.partition(table, values)
 
     def _check_files(
         self, entry: Mapping[str, Any] | None, files: Mapping[str, str], name: str, consequence: str
@@ -142,14 +139,10 @@ def _chains(publications: Sequence[Publication]) -> list[list[Step]]:
 
 def _continuous(chain: Sequence[Step]) -> bool:
     """Return True if no other publication changed the entry between two steps of the unit."""
-    return all(
-        _is(chain[at + 1].old, earlier.new, earlier.values) for at, earlier in enumerate(chain[:-1])
-    ) or _is_root(chain[-1])
-
-
-def _is_root(step: Step) -> bool:
-    """Return True for the table of partitions, whose own location every publication moves."""
-    return step.values is None and bool((step.new or {}).get("PartitionKeys"))
+    return (
+        all(_is(chain[at + 1].old, earlier.new, earlier.values) for at, earlier in enumerate(chain[:-1]))
+        or chain[-1].is_root
+    )
 
 
 def _is(found: Mapping[str, Any] | None, expected: Mapping[str, Any] | None, values: Values | None) -> bool:

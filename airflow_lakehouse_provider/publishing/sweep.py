@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_lakehouse_provider.publishing import catalogue, objects
-from airflow_lakehouse_provider.publishing.attempt import DOCUMENT, AttemptStore
+from airflow_lakehouse_provider.publishing.attempt import AttemptStore, moment
 from airflow_lakehouse_provider.publishing.catalogue import Catalogue
 from airflow_lakehouse_provider.publishing.names import AUDIT_MARK, Places, PublishingError, TableName
 from airflow_lakehouse_provider.publishing.record import PUBLISHED, UNFINISHED, History, Publication
@@ -107,12 +107,7 @@ class Sweeper:
 
     def _kept_audits(self) -> set[str]:
         """Return the audit schemas of attempts that may be running or waiting for their publication."""
-        kept = set()
-        _, prefix = split_s3_uri(self._places.attempts)
-        for item in objects.keys(self._s3, f"{self._places.attempts}/"):
-            audit, _, name = item["Key"].removeprefix(f"{prefix}/").partition("/")
-            if name == DOCUMENT and item["LastModified"] > self._horizon:
-                kept.add(audit)
+        kept = {audit for audit, changed in self._attempts.all().items() if changed > self._horizon}
         for unit in self._history.units():
             kept |= {each.audit for each in self._history.of(unit) if each.state in UNFINISHED}
         return kept
@@ -134,7 +129,7 @@ class Sweeper:
     def _kept_records(self, records: Iterable[Publication]) -> list[Publication]:
         published = [each for each in records if each.state == PUBLISHED]
         latest = published[-self._settings.keep_generations + 1 :] if self._settings.keep_generations > 1 else []
-        young = [each for each in published if _time(each.recorded_at) > self._horizon]
+        young = [each for each in published if moment(each.recorded_at) > self._horizon]
         unfinished = [each for each in records if each.state in UNFINISHED]
         return [*latest, *young, *unfinished]
 
@@ -219,7 +214,3 @@ def _folders(key: str) -> Iterator[str]:
     while "/" in key:
         key = key.rpartition("/")[0]
         yield key
-
-
-def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)

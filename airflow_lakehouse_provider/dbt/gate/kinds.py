@@ -12,7 +12,8 @@ from airflow_lakehouse_provider.publishing.attempt import PARTITIONED, TABLE, VI
 EPHEMERAL = "ephemeral"
 _DIRECTLY = "build it directly, without the gate (direct=)"
 _KINDS = {"incremental": PARTITIONED, "table": TABLE, "seed": TABLE, "view": VIEW, "ephemeral": EPHEMERAL}
-_FIXED_NAMING = ("table", "schema_table")
+# Values of s3_data_naming by which each build of a table has one place.
+FIXED_NAMING = ("table", "schema_table")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _location(node: Mapping[str, Any], config: Mapping[str, Any], place: AuditPl
             return f"its {name} {value!r} is one place for production and audit", (
                 f"write it as '{{{{ target.{name} }}}}/...', or remove it"
             )
-    if config.get("s3_data_naming") in _FIXED_NAMING and node["resource_type"] != "operation":
+    if config.get("s3_data_naming") in FIXED_NAMING and node["resource_type"] != "operation":
         return f"its s3_data_naming {config['s3_data_naming']!r} is one place for each build of the table", (
             "use schema_table_unique, table_unique or unique, or remove it"
         )

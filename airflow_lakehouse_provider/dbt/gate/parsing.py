@@ -19,6 +19,7 @@ from airflow_lakehouse_provider.dbt.attempt import Stopped
 from airflow_lakehouse_provider.dbt.commands import DbtArguments
 from airflow_lakehouse_provider.dbt.events import DbtEvent
 from airflow_lakehouse_provider.dbt.gate import forget
+from airflow_lakehouse_provider.dbt.gate.kinds import FIXED_NAMING
 from airflow_lakehouse_provider.dbt.gate.refused import GateRefused
 from airflow_lakehouse_provider.dbt.gate.request import BUILDS
 from airflow_lakehouse_provider.dbt.stage import DbtStage, write_profiles
@@ -68,7 +69,7 @@ def audit_profiles(profiles: Mapping[str, Any], audit: str, files: str) -> dict[
             output |= {"schema": audit, "s3_data_dir": files}
             if output.get("s3_tmp_table_dir"):
                 output["s3_tmp_table_dir"] = f"{files}/temporary"
-            if output.get("s3_data_naming") in ("table", "schema_table"):
+            if output.get("s3_data_naming") in FIXED_NAMING:
                 output["s3_data_naming"] = f"{output['s3_data_naming']}_unique"
     return changed
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from airflow_lakehouse_provider.dbt.events import QUERY_STARTED, DbtEvent
+from airflow_lakehouse_provider.publishing.catalogue import batches
 
 # The most that BatchGetQueryExecution takes.
 _BATCH = 50
@@ -46,17 +46,13 @@ class Statements:
 
 def _texts(athena: Any, ids: list[str]) -> list[str] | None:
     found: dict[str, str] = {}
-    for batch in _batches(list(dict.fromkeys(ids))):
+    for batch in batches(dict.fromkeys(ids), _BATCH):
         answer = athena.batch_get_query_execution(QueryExecutionIds=batch)
         found |= {each["QueryExecutionId"]: each.get("Query") or "" for each in answer.get("QueryExecutions") or ()}
     if any(not found.get(each) for each in ids):
         return None
     texts = (_uncommented(found[each]) for each in ids)
     return list(dict.fromkeys(text for text in texts if _READS.match(text)))
-
-
-def _batches(ids: list[str]) -> Iterator[list[str]]:
-    yield from (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
 
 
 def _uncommented(sql: str) -> str:

@@ -33,12 +33,13 @@ class S3:
 
     def get_object(self, Bucket, Key):
         try:
-            return {"Body": io.BytesIO(self.objects[f"s3://{Bucket}/{Key}"])}
+            return {"Body": io.BytesIO(self.objects[f"s3://{Bucket}/{Key}"]), "ETag": '"etag"'}
         except KeyError:
             raise NoSuchKey from None
 
     def put_object(self, Bucket, Key, Body, ContentType):
         self.objects[f"s3://{Bucket}/{Key}"] = Body
+        return {"ETag": '"etag"'}
 
 
 @pytest.fixture
