@@ -31,6 +31,7 @@ from airflow_lakehouse_provider.publishing import objects
 from airflow_lakehouse_provider.publishing.attempt import (
     AUDIT_MANIFEST,
     BUILT,
+    DOCUMENT,
     FAILED,
     GATE_FAILED,
     PASSED,
@@ -46,7 +47,6 @@ from airflow_lakehouse_provider.publishing.clone import clone, forget_scope
 from airflow_lakehouse_provider.publishing.names import Places, new_audit
 from airflow_lakehouse_provider.publishing.publish import unchanged
 from airflow_lakehouse_provider.publishing.record import History, Publication
-from airflow_lakehouse_provider.publishing.table import make_table
 from airflow_lakehouse_provider.s3_uri import split_s3_uri
 
 # Databases in which the tests of a project keep their failures: one by dbt's default, and the policy has room for few.
@@ -105,7 +105,8 @@ class GatedBuild:
     def __call__(self, stage: DbtStage, conclude: Conclude) -> DbtVerdict:
         """Judge the project, clone production, build, and record the attempt."""
         gate, audit = self._gate, self._audit
-        if (known := self._unchanged_publication(stage)) is not None:
+        code = stage.project.fingerprint()
+        if (known := self._unchanged_publication(code)) is not None:
             message = (
                 f"{known.label} was built from the same project, and is younger than {gate.unchanged_days:g} days."
             )
@@ -129,7 +130,7 @@ class GatedBuild:
             now(),
             nodes=decision.nodes,
             parents=decision.parents,
-            code=stage.project.fingerprint(),
+            code=code,
             run=gate.run,
             scope=gate.scope,
             unchanged_days=gate.unchanged_days,
@@ -151,11 +152,11 @@ class GatedBuild:
                 marker.finish(s3, uri, state=FAILED)
         return replace(verdict, result={**verdict.result, ATTEMPT_KEY: uri, AUDIT_KEY: audit}, models=[])
 
-    def _unchanged_publication(self, stage: DbtStage) -> Publication | None:
+    def _unchanged_publication(self, code: str) -> Publication | None:
         """Return the publication that makes this build unnecessary; None where there is none."""
         gate = self._gate
         glue, history = Catalogue(self._aws.client("glue")), History(self._aws.client("s3"), self._places)
-        return unchanged(glue, history, str(gate.unit), stage.project.fingerprint(), gate.unchanged_days)
+        return unchanged(glue, history, str(gate.unit), code, gate.unchanged_days)
 
     def _clone(self, store: AttemptStore, uri: str, glue: Catalogue, attempt: AuditAttempt) -> None:
         try:
@@ -201,8 +202,9 @@ class GatedBuild:
         if verdict.status == STOPPED:
             marker.finish(s3, uri, state=FAILED)
             return verdict
-        built, rows = _built(stage, store.read(uri))
-        missing = sorted({node.unique_id for node in store.read(uri).nodes} - set(built))
+        attempt = store.read(uri)
+        built, rows = _built(stage, attempt)
+        missing = sorted({node.unique_id for node in attempt.nodes} - set(built))
         if verdict.status == SUCCESS and missing:
             message = f"{stage.title} succeeded and did not build {', '.join(missing[:5])} ({len(missing)} in all)"
             verdict = replace(verdict, status=RETRYABLE, message=message)
@@ -213,7 +215,7 @@ class GatedBuild:
         self._keep(stage, state, statements, uri)
         succeeded = verdict.status == SUCCESS
         if succeeded and gate.empty:
-            forget_scope(Catalogue(self._aws.client("glue")), store.read(uri))
+            forget_scope(Catalogue(self._aws.client("glue")), attempt)
         ended = marker.finish(s3, uri, state=BUILT if succeeded else FAILED, built=built, rows=rows)
         if ended is None:
             raise AttemptLost(
@@ -266,6 +268,7 @@ class GatedTest:
         self._aws = aws
         self._uri = str(gate.attempt)
         self._store = AttemptStore(aws.client("s3"), Places(gate.data))
+        self._history = History(aws.client("s3"), self._store.places)
         self._attempt: AuditAttempt | None = None
         self._kept: tuple[str, ...] = ()
 
@@ -312,9 +315,7 @@ class GatedTest:
         if gate is not None:
             self._store.change(self._uri, gate=gate)
             if gate.status != PASSED:
-                history = History(self._aws.client("s3"), self._store.places)
-                history.record_gate(attempt, gate, self._gate.run)
-                make_table(Catalogue(self._aws.client("glue")), self._gate.schema, history.places)
+                self._history.record_gate(attempt, gate, self._gate.run)
         result = {**verdict.result, ATTEMPT_KEY: self._uri, AUDIT_KEY: attempt.audit}
         message = verdict.message
         if verdict.status != SUCCESS:
@@ -323,10 +324,10 @@ class GatedTest:
 
     def _what_now(self, attempt: AuditAttempt) -> str:
         """Return what a person who is woken by a failed gate needs: what is public, and the two commands."""
-        published = History(self._aws.client("s3"), self._store.places).published(attempt.unit)
-        public = f"generation {published[-1].generation}" if published else "it was never published"
+        published = self._history.published(attempt.unit)
+        public = f"Generation {published[-1].generation} is public" if published else "It was never published"
         return (
-            f"\nUnit {attempt.unit}, audit schema {attempt.audit}: production is unchanged, {public}. "
+            f"\nUnit {attempt.unit}, audit schema {attempt.audit}: production is unchanged. {public}. "
             f"`lakehouse history --month {attempt.unit}` lists its generations; `lakehouse publish --month "
             f"{attempt.unit} --accept TEST --reason TEXT` publishes it all the same."
         )
@@ -334,7 +335,7 @@ class GatedTest:
     def _read(self) -> AuditAttempt:
         uri, store = self._uri, self._store
         audit = uri.rpartition("/")[0].rpartition("/")[2]
-        if uri != f"{store.places.attempt(audit)}/attempt.json":
+        if uri != f"{store.places.attempt(audit)}/{DOCUMENT}":
             raise GateRefused(
                 f"audit is {uri!r}, which is not the address of an attempt under {store.places.attempts}: give the "
                 "XCom 'attempt' of the task that built"
